@@ -1,0 +1,79 @@
+"""What happens while a run is under way: plain facts that the terminal view (or any listener) reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The run's facts are known; work begins."""
+
+    input: str
+    output: str
+    style: str
+    device: str
+    """What the network runs on and why, in words."""
+    size: tuple[int, int]
+    """Width, height as shown."""
+    frames_hint: int | None
+    """How many frames will be written, where it can be guessed."""
+    seconds_hint: float | None
+    resumed_at: int = 0
+    """Frames already done by an earlier run."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameDone:
+    """One frame went to the encoder."""
+
+    index: int
+    seconds: float
+    """Its presentation time."""
+    score: float
+    flagged: bool
+    action: str
+    source: np.ndarray | None = None
+    """uint8 [h, w, 3] RGB, preview size; present only when the listener asked for a preview and it is due."""
+    picture: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """Seconds each stage has worked so far; the largest limits the speed."""
+
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the user should know: a fallback, a dropped stream, damage in the input."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The output is in place under its own name."""
+
+    output: str
+    frames: int
+    flagged: int
+    repaired: int
+    kept: int
+    seconds: float
+    log: str | None = None
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+
+
+Event = RunStarted | FrameDone | StageTimes | Note | RunFinished
+Listener = Callable[[Event], Any]
+
+
+def ignore(event: Event) -> None:
+    """The listener that does not care."""
