@@ -11,7 +11,7 @@ known by its index (0-based, presentation order, counted over the whole file) an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,7 +136,7 @@ class Verdict:
     flagged: bool
     reasons: tuple[str, ...] = ()
     """Of report.REASONS, the strongest first."""
-    cues: Mapping[str, float] = ()  # type: ignore[assignment]
+    cues: Mapping[str, float] = field(default_factory=dict)
     region: tuple[int, int, int, int] | None = None
     """x, y, width, height in pixels of the picture, where the fault is local."""
     reference: str = "none"

@@ -1,0 +1,172 @@
+"""The anomaly log: one JSON object a line, flushed as each frame is finished.
+
+Lines: a `header`, one `frame` per frame in presentation order, `input_damage` where the input was damaged, and a
+`summary`. UTF-8, no NaN or Infinity; at a kill at most the last line is cut, and readers skip it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from vidstyle.errors import OutputError
+from vidstyle.frames import FinishedFrame
+
+SCHEMA = 1
+
+
+def finite(value: Any) -> Any:
+    """JSON knows no NaN: numbers are rounded to six digits and what is not finite becomes null."""
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
+
+
+def frame_line(frame: FinishedFrame, *, pts: int, time_base: Fraction) -> dict[str, Any]:
+    """The log's object for one frame."""
+    verdict = frame.verdict
+    return {
+        "type": "frame",
+        "frame": frame.index,
+        "time": float(pts * time_base),
+        "pts": pts,
+        "shot": frame.shot,
+        "score": float(verdict.score),
+        "flagged": verdict.flagged,
+        "reasons": list(verdict.reasons),
+        "cues": {name: float(value) for name, value in verdict.cues.items()},
+        "region": list(verdict.region) if verdict.region else None,
+        "reference": verdict.reference,
+        "action": frame.action,
+        "method": frame.method,
+        "donors": list(frame.donors),
+        "score_after": frame.score_after,
+        "input_damaged": frame.damaged,
+    }
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Every complete object of a log; a cut last line (after a kill) is skipped."""
+    with path.open("r", encoding="utf-8", errors="replace") as file:
+        for text in file:
+            with suppress(ValueError):
+                line = json.loads(text)
+                if isinstance(line, dict):
+                    yield line
+
+
+@dataclass
+class Counts:
+    """What the summary adds up."""
+
+    frames: int = 0
+    flagged: int = 0
+    repaired: int = 0
+    kept: int = 0
+    input_damage: int = 0
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Count one line of the log."""
+        if line.get("type") == "input_damage":
+            self.input_damage += 1
+        if line.get("type") != "frame":
+            return
+        self.frames += 1
+        self.flagged += bool(line.get("flagged"))
+        self.repaired += line.get("action") in ("repaired", "restyled")
+        self.kept += line.get("action") == "kept"
+
+
+class AnomalyLog:
+    """Writes the log. Each line is one write and is flushed; `OutputError` where that fails.
+
+    With `resume_frames` > 0 the lines of the first that many frames of the file at `path` (an interrupted run's)
+    are taken over; `resumable_frames` tells beforehand how many there are.
+    """
+
+    def __init__(self, path: Path, header: dict[str, Any], *, resume_frames: int = 0) -> None:
+        self.path = path
+        self.counts = Counts()
+        self.last_shots: dict[int, int] = {}
+        kept = list(_first_frames(path, resume_frames)) if resume_frames else []
+        partial = path.with_name(f".{path.name[:200]}.partial")
+        try:
+            self._file = partial.open("wb", buffering=0)
+            self._write({"type": "header", "schema": SCHEMA, **header})
+            for line in kept:
+                self._write(line)
+            os.replace(partial, path)
+        except OSError as error:
+            raise OutputError(
+                f"The anomaly log cannot be written: {error.strerror}.", name=str(path)
+            ) from error
+
+    def frame(self, frame: FinishedFrame, *, pts: int, time_base: Fraction) -> None:
+        """Append one frame's line."""
+        self._append(frame_line(frame, pts=pts, time_base=time_base))
+
+    def input_damage(self, message: str, frame: int) -> None:
+        """Append what was wrong with the input near `frame`."""
+        self._append({"type": "input_damage", "frame": frame, "message": message})
+
+    def summary(self, **fields: Any) -> None:
+        """Append the last line."""
+        self._append({"type": "summary", **vars(self.counts), **fields})
+
+    def _append(self, line: dict[str, Any]) -> None:
+        try:
+            self._write(line)
+        except OSError as error:
+            raise OutputError(
+                f"The anomaly log cannot be written: {error.strerror}.", name=str(self.path)
+            ) from error
+
+    def _write(self, line: dict[str, Any]) -> None:
+        text = json.dumps(finite(line), ensure_ascii=False, allow_nan=False)
+        self._file.write(text.encode("utf-8", "surrogateescape") + b"\n")
+        self.counts.add(line)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _first_frames(path: Path, frames: int) -> Iterator[dict[str, Any]]:
+    """The frame lines (and damage lines between them) of the first `frames` frames of a log."""
+    seen = 0
+    for line in read_lines(path):
+        if line.get("type") == "frame":
+            seen += 1
+        if seen > frames:
+            return
+        if line.get("type") in ("frame", "input_damage"):
+            yield line
+        if seen == frames:
+            return
+
+
+def logged_frames(path: Path) -> int:
+    """How many frames an interrupted run has logged; 0 where there is no log."""
+    try:
+        return sum(line.get("type") == "frame" for line in read_lines(path))
+    except OSError:
+        return 0
