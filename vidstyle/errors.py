@@ -75,5 +75,7 @@ class Interrupted(VidstyleError):
     """The run was stopped by a signal; finished segments are kept for --resume."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__("Stopped before the end.", hint="run the same command again to continue where it stopped")
+        super().__init__(
+            "Stopped before the end.", hint="run the same command again to continue where it stopped"
+        )
         self.exit_code = 128 + signal_number

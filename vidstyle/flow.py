@@ -63,7 +63,10 @@ def analysis_gray(picture: Tensor) -> NDArray[np.uint8]:
 
 
 def warp(image: Image, flow: Flow, interpolation: int = cv2.INTER_LINEAR) -> Image:
-    """Fetch `image` [h, w] or [h, w, C <= 4] along `flow` [h, w, 2]: result(x) = image(x + flow(x)), borders repeated."""
+    """Fetch `image` [h, w] or [h, w, C <= 4] along `flow` [h, w, 2]: result(x) = image(x + flow(x)).
+
+    Borders are repeated.
+    """
     height, width = flow.shape[:2]
     columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     return cv2.remap(  # type: ignore[return-value]

@@ -95,9 +95,9 @@ class Batch:
         frames = self.pixels.shape[0]
         if self.pixels.ndim != 4 or self.pixels.shape[1] != 3:
             raise ValueError(f"pixels must be [T, 3, H, W], got {list(self.pixels.shape)}")
-        for field in ("indices", "pts", "durations", "damaged"):
-            if len(getattr(self, field)) != frames:
-                raise ValueError(f"{field} has {len(getattr(self, field))} entries for {frames} frames")
+        for name in ("indices", "pts", "durations", "damaged"):
+            if len(getattr(self, name)) != frames:
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {frames} frames")
         if self.motion and len(self.motion) != frames:
             raise ValueError(f"motion has {len(self.motion)} entries for {frames} frames")
 

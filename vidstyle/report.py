@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -93,13 +92,12 @@ class AnomalyLog:
     """Writes the log. Each line is one write and is flushed; `OutputError` where that fails.
 
     With `resume_frames` > 0 the lines of the first that many frames of the file at `path` (an interrupted run's)
-    are taken over; `resumable_frames` tells beforehand how many there are.
+    are taken over; `logged_frames` tells beforehand how many there are.
     """
 
     def __init__(self, path: Path, header: dict[str, Any], *, resume_frames: int = 0) -> None:
         self.path = path
         self.counts = Counts()
-        self.last_shots: dict[int, int] = {}
         kept = list(_first_frames(path, resume_frames)) if resume_frames else []
         partial = path.with_name(f".{path.name[:200]}.partial")
         try:
@@ -107,7 +105,7 @@ class AnomalyLog:
             self._write({"type": "header", "schema": SCHEMA, **header})
             for line in kept:
                 self._write(line)
-            os.replace(partial, path)
+            partial.replace(path)
         except OSError as error:
             raise OutputError(
                 f"The anomaly log cannot be written: {error.strerror}.", name=str(path)
