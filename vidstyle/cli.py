@@ -1,0 +1,395 @@
+"""The command `vidstyle`: arguments -> Settings -> pipeline; errors -> one line and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from vidstyle import __version__
+from vidstyle.errors import InputError, Interrupted, OutputError, ResourceError, UsageError, VidstyleError
+from vidstyle.settings import (
+    PRECISIONS,
+    PROGRESS_MODES,
+    CheckSettings,
+    Clip,
+    OutputSettings,
+    Settings,
+    StyleSettings,
+    parse_time,
+)
+
+BUG_EXIT = 1
+USAGE_EXIT = 2
+
+
+class PaintByDefault(click.Group):
+    """`vidstyle in.mp4` means `vidstyle paint in.mp4`; a file that bears a command's name is reached as ./styles."""
+
+    default = "paint"
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        if arguments and arguments[0] not in {*self.commands, *context.help_option_names, "-V", "--version"}:
+            arguments = [self.default, *arguments]
+        return super().parse_args(context, arguments)
+
+    def format_usage(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage("vidstyle", "INPUT... [--style NAME] [OPTIONS]")
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        self.commands[self.default].format_options(context, formatter)
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, command.get_short_help_str())
+                    for name, command in sorted(self.commands.items())
+                    if not command.hidden
+                ]
+            )
+
+
+@click.group(
+    cls=PaintByDefault,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    invoke_without_command=True,
+)
+@click.version_option(__version__, "-V", "--version", prog_name="vidstyle")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Paint a video in a style, every frame checked and mended.
+
+    \b
+    vidstyle in.mp4 --style oil      writes in.oil.mp4 and in.oil.anomalies.jsonl
+    vidstyle photo.jpg --style oil   writes photo.oil.jpg
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def option_groups(command: Callable[..., Any]) -> Callable[..., Any]:
+    """All options of the painting command, in the order in which --help shows them."""
+    options = [
+        click.option("-s", "--style", default="oil", show_default=True, help="Style; see `vidstyle styles`."),
+        click.option(
+            "-o", "--output", type=click.Path(path_type=Path), help="Output file, or folder for several."
+        ),
+        click.option("-y", "--overwrite", is_flag=True, help="Replace an existing output."),
+        click.option(
+            "--strength", type=float, default=1.0, show_default=True, help="0 (source) to 1 (full style)."
+        ),
+        click.option("--preserve-color", is_flag=True, help="Keep the source's colours."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+        click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True),
+        click.option("--batch-size", default="auto", show_default=True, help="Frames at a time, or auto."),
+        click.option("--tile", type=int, help="Paint in tiles of this many pixels."),
+        click.option("--start", help="Begin here: seconds, H:MM:SS or frames (150f)."),
+        click.option("--end", help="Stop here."),
+        click.option("--duration", help="Stop this long after the start."),
+        click.option(
+            "--codec", help="Video encoder, e.g. libx265, libsvtav1, ffv1, h264_nvenc. [default: libx264]"
+        ),
+        click.option("--crf", type=int, help="Quality, lower is better. [default: 18]"),
+        click.option("--preset", help="The encoder's preset. [default: veryfast]"),
+        click.option("--pix-fmt", help="Pixel format. [default: as the source]"),
+        click.option(
+            "-e", "--encoder-option", multiple=True, metavar="K=V", help="Any option of the encoder."
+        ),
+        click.option("--audio/--no-audio", default=True, help="Keep the sound."),
+        click.option("--subtitles/--no-subtitles", default=True, help="Keep the subtitles."),
+        click.option("--detect/--no-detect", default=True, help="Inspect every frame."),
+        click.option("--correct/--no-correct", default=True, help="Mend flagged frames."),
+        click.option(
+            "--threshold", type=float, default=1.0, show_default=True, help="Score above which to flag."
+        ),
+        click.option(
+            "--anomaly-log", type=click.Path(path_type=Path), help="Where the log of every frame goes."
+        ),
+        click.option("--resume/--no-resume", default=True, help="Go on after an interrupted run."),
+        click.option("--strict", is_flag=True, help="Exit 6 if input was damaged or frames stay unmended."),
+        click.option("--progress", type=click.Choice(PROGRESS_MODES), default="auto", show_default=True),
+        click.option("--preview/--no-preview", default=None, help="Show source and result in the terminal."),
+        click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+        click.option(
+            "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning"
+        ),
+        click.option("--debug", is_flag=True, help="Show tracebacks."),
+        click.option("--inject-faults", default="", hidden=True),
+    ]
+    for decorate in reversed(options):
+        command = decorate(command)
+    return command
+
+
+@cli.command(hidden=True)
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
+@option_groups
+def paint(inputs: tuple[Path, ...], **options: Any) -> None:
+    """Paint videos and pictures."""
+    _set_up_logging(options["log_level"])
+    files = list(_expand(inputs))
+    failures: list[VidstyleError] = []
+    for source in files:
+        try:
+            _paint_one(
+                source,
+                _output_for(source, options["output"], several=len(files) > 1 or inputs[0].is_dir()),
+                options,
+            )
+        except Interrupted:
+            raise
+        except VidstyleError as error:
+            if len(files) == 1:
+                raise
+            failures.append(error)
+            _complain(error)
+    if failures:
+        click.echo(f"vidstyle: {len(files) - len(failures)} of {len(files)} files painted", err=True)
+        raise SystemExit(failures[0].exit_code)
+
+
+def _paint_one(source: Path, output: Path | None, options: dict[str, Any]) -> None:
+    from vidstyle.progress import make_view
+
+    mode = "none" if options["quiet"] else options["progress"]
+    if _is_still(source):
+        from vidstyle.stills import stylize_image
+
+        result = stylize_image(source, output, settings=_style(options), overwrite=options["overwrite"])
+        if mode != "none":
+            click.echo(f"vidstyle: {result}", err=True)
+        return
+
+    settings = _settings(source, options)
+    with make_view(mode, preview=options["preview"]) as view:
+        from vidstyle.faults import parse_faults
+        from vidstyle.pipeline import stylize_video
+
+        stylize_video(
+            source,
+            output,
+            settings=settings,
+            listener=view.listen,
+            preview=view.preview_due,
+            faults=parse_faults(options["inject_faults"]),
+        )
+
+
+def _is_still(path: Path) -> bool:
+    from vidstyle.suffixes import STILLS
+
+    return path.suffix.lower() in STILLS
+
+
+def _expand(inputs: tuple[Path, ...]) -> Iterator[Path]:
+    """The files named, and in place of a folder the videos and pictures in it. Raises InputError."""
+    from vidstyle.suffixes import STILLS, VIDEOS
+
+    for path in inputs:
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in STILLS | VIDEOS)
+        if not found:
+            raise InputError("There are no videos or pictures in this folder.", name=str(path))
+        yield from found
+
+
+def _output_for(source: Path, output: Path | None, *, several: bool) -> Path | None:
+    """`-o` names the output itself, or for several inputs the folder that gets them under their own names."""
+    if output is None or not (several or output.is_dir()):
+        return output
+    try:
+        output.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder cannot be made: {error.strerror}.", name=str(output)) from error
+    from vidstyle.suffixes import result_suffix
+
+    return output / f"{source.stem}{result_suffix(source.suffix)}"
+
+
+def _style(options: dict[str, Any]) -> StyleSettings:
+    return StyleSettings(
+        style=options["style"],
+        strength=options["strength"],
+        preserve_color=options["preserve_color"],
+        device=options["device"],
+        precision=options["precision"],
+        batch_size=_batch_size(options["batch_size"]),
+        tile=options["tile"],
+    )
+
+
+def _settings(source: Path, options: dict[str, Any]) -> Settings:
+    return Settings(
+        style=_style(options),
+        check=CheckSettings(
+            detect=options["detect"], correct=options["correct"], threshold=options["threshold"]
+        ),
+        output=OutputSettings(
+            codec=options["codec"],
+            crf=options["crf"],
+            preset=options["preset"],
+            pix_fmt=options["pix_fmt"],
+            options=dict(_key_value(text) for text in options["encoder_option"]),
+            audio=options["audio"],
+            subtitles=options["subtitles"],
+            overwrite=options["overwrite"],
+            resume=options["resume"],
+            anomaly_log=options["anomaly_log"],
+        ),
+        clip=_clip(source, options["start"], options["end"], options["duration"]),
+        strict=options["strict"],
+    )
+
+
+def _batch_size(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal():
+        raise UsageError(
+            f"{text!r} is not a number of frames.", name="--batch-size", hint="use auto or a number"
+        )
+    return int(text)
+
+
+def _key_value(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise UsageError(f"{text!r} is not K=V.", name="--encoder-option", hint="for example -e tune=grain")
+    return key, value
+
+
+def _clip(source: Path, start: str | None, end: str | None, duration: str | None) -> Clip:
+    if not (start or end or duration):
+        return Clip()
+    if end and duration:
+        raise UsageError("Give --end or --duration, not both.", name="--end")
+    rate = Fraction(25)
+    if any(text and text.endswith("f") for text in (start, end, duration)):
+        from vidstyle.media.probe import probe
+
+        rate = probe(source).rate
+    begin = parse_time(start, rate, "--start") if start else Fraction(0)
+    if duration:
+        return Clip(begin, begin + parse_time(duration, rate, "--duration"))
+    return Clip(begin, parse_time(end, rate, "--end") if end else None)
+
+
+@cli.command()
+def styles() -> None:
+    """List the styles."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from vidstyle.styles import available
+
+    table = Table(box=None, header_style="bold")
+    for heading in ("style", "looks like", "licence"):
+        table.add_column(heading)
+    for name, entry in sorted(available().items()):
+        table.add_row(name, entry.description or entry.title, entry.licence)
+    Console().print(table)
+
+
+@cli.command()
+def doctor() -> None:
+    """Show versions, devices, encoders and weights, and what is wrong with them."""
+    from vidstyle.doctor import run
+
+    raise SystemExit(run())
+
+
+def _set_up_logging(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="vidstyle: %(levelname)s: %(message)s", stream=sys.stderr)
+
+
+@contextmanager
+def _signals_end_the_run() -> Iterator[None]:
+    """Ctrl-C, TERM and HUP end the run in order; a second one ends the process at once.
+
+    Installed before anything heavy is imported, so that even an interrupted import ends with one line.
+    """
+
+    def stop(number: int, _: object) -> NoReturn:
+        for other in handled:
+            signal.signal(other, stop_at_once)
+        raise Interrupted(number)
+
+    def stop_at_once(number: int, _: object) -> NoReturn:
+        os._exit(128 + number)
+
+    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in handled}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _complain(error: VidstyleError) -> None:
+    """The one line (and hint) of an error."""
+    lines = [f"vidstyle: error: {error}"]
+    if error.hint:
+        lines.append(f"  hint: {error.hint}")
+    with suppress(OSError, ValueError):
+        text = "\n".join(_printable(line) for line in lines)
+        click.echo(text, err=True)
+
+
+def _printable(text: str) -> str:
+    """Control characters and lone surrogates (from file names) as '?', so that no name can steer a terminal."""
+    return "".join(
+        character if character.isprintable() and not "\ud800" <= character <= "\udfff" else "?"
+        for character in text
+    )
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command; every ending is an exit code of `vidstyle.errors`."""
+    debug = "--debug" in (sys.argv if arguments is None else arguments)
+    sys.exit(_main(arguments, debug))
+
+
+def _main(arguments: list[str] | None, debug: bool) -> int:
+    try:
+        with _signals_end_the_run():
+            cli.main(arguments, prog_name="vidstyle", standalone_mode=False)
+        return 0
+    except click.ClickException as error:
+        _complain(UsageError(error.format_message(), hint="see `vidstyle --help`"))
+        return USAGE_EXIT
+    except VidstyleError as error:
+        if debug:
+            traceback.print_exc()
+        _complain(error)
+        return error.exit_code
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else BUG_EXIT
+    except (KeyboardInterrupt, click.Abort):
+        _complain(Interrupted(signal.SIGINT))
+        return 128 + signal.SIGINT
+    except MemoryError:
+        _complain(ResourceError("Memory ran out.", hint="close other programs or use --tile 512"))
+        return ResourceError.exit_code
+    except BrokenPipeError:
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
+        if debug:
+            traceback.print_exc()
+        _complain(
+            VidstyleError(
+                f"This is a bug in vidstyle: {type(error).__name__}: {error}",
+                hint="please report it with what `--debug` prints",
+            )
+        )
+        return BUG_EXIT
