@@ -31,11 +31,12 @@ _MATRICES = {
     10: Colorspace.BT2020,  # constant luminance: read approximately, written back the same way
 }
 
-# Without the last three flags swscale takes short cuts that cost up to 30 dB on the way there and back. Bilinear up
-# and bicubic down together lose least of the chroma for their time.
+# Without these three flags swscale takes short cuts that cost up to 30 dB on the way there and back. Bilinear up and
+# bicubic down together lose least of the chroma for their time; but bilinear to 16 bits overflows in swscale's own
+# code (FFmpeg 8.1: saturated colours of 4:2:0 sources turn into others), bicubic does not.
 _EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-_UP = Interpolation.BILINEAR | _EXACT
-_DOWN = Interpolation.BICUBIC | _EXACT
+_TO_RGB = {8: Interpolation.BILINEAR | _EXACT, 16: Interpolation.BICUBIC | _EXACT}
+_FROM_RGB = Interpolation.BICUBIC | _EXACT
 
 
 def read_tags(frame: VideoFrame) -> ColorTags:
@@ -56,7 +57,7 @@ def output_tags(info: VideoInfo, pix_fmt: str) -> ColorTags:
     tags = info.color
     if is_rgb(VideoFormat(pix_fmt)):
         return ColorTags(int(ColorRange.JPEG), tags.primaries, tags.transfer, matrix=0)
-    if pix_fmt.startswith("yuvj"):
+    if pix_fmt.startswith(("yuvj", "gray")):
         return ColorTags(int(ColorRange.JPEG), tags.primaries, tags.transfer, tags.matrix)
     return tags
 
@@ -103,6 +104,8 @@ def to_rgb(frame: VideoFrame, info: VideoInfo, reformatter: VideoReformatter) ->
     width, height = info.coded_size
     alpha = has_alpha(frame.format)
     matrix = _matrix(info)
+    if _is_gray(frame.format) and _read_range(frame.format, info.color) == ColorRange.MPEG:
+        frame = _gray_as_yuv(frame, info.depth, reformatter)
     converted = reformatter.reformat(
         frame,
         width=width,
@@ -112,9 +115,12 @@ def to_rgb(frame: VideoFrame, info: VideoInfo, reformatter: VideoReformatter) ->
         dst_colorspace=matrix,
         src_color_range=_read_range(frame.format, info.color),
         dst_color_range=ColorRange.JPEG,
-        interpolation=_UP,
+        interpolation=_TO_RGB[info.depth],
     )
     pixels = _samples(converted, info.depth, 4 if alpha else 3)
+    if _white_is_ff00(frame.format, info.depth):
+        pixels = np.minimum(pixels, 0xFF00)
+        pixels += pixels >> 8
     return _over_black(pixels) if alpha else pixels
 
 
@@ -127,7 +133,11 @@ def from_rgb(array: np.ndarray, info: VideoInfo, pix_fmt: str, reformatter: Vide
     depth = 8 * array.dtype.itemsize
     # Copied into memory that FFmpeg padded: swscale reads a few bytes beyond the last pixel.
     picture = VideoFrame(width, height, _rgb_format(depth, alpha=False))
-    np.copyto(_samples(picture, depth, 3), array)
+    samples = _samples(picture, depth, 3)
+    if _white_is_ff00(VideoFormat(pix_fmt), depth):
+        np.subtract(array, array >> 8, out=samples)
+    else:
+        np.copyto(samples, array)
     tags = output_tags(info, pix_fmt)
     matrix = _matrix(info)
     frame = reformatter.reformat(
@@ -137,7 +147,7 @@ def from_rgb(array: np.ndarray, info: VideoInfo, pix_fmt: str, reformatter: Vide
         dst_colorspace=matrix,
         src_color_range=ColorRange.JPEG,
         dst_color_range=_known_range(tags),
-        interpolation=_DOWN,
+        interpolation=_FROM_RGB,
     )
     set_tags(frame, tags)
     return frame
@@ -154,10 +164,26 @@ def _known_range(tags: ColorTags) -> ColorRange:
 
 
 def _read_range(layout: VideoFormat, tags: ColorTags) -> ColorRange:
-    untagged_gray = len(layout.components) < 3 and tags.range == ColorRange.UNSPECIFIED
+    untagged_gray = _is_gray(layout) and tags.range == ColorRange.UNSPECIFIED
     if is_rgb(layout) or layout.name.startswith("yuvj") or untagged_gray:
         return ColorRange.JPEG
     return _known_range(tags)
+
+
+def _is_gray(layout: VideoFormat) -> bool:
+    return len(layout.components) < 3 and not is_rgb(layout)
+
+
+def _gray_as_yuv(frame: VideoFrame, depth: int, reformatter: VideoReformatter) -> VideoFrame:
+    """The same samples with chroma planes: swscale takes every gray picture for full range, whatever it is told."""
+    full = ColorRange.JPEG
+    pix_fmt = "yuv444p16le" if depth == 16 else "yuv444p"
+    return reformatter.reformat(frame, format=pix_fmt, src_color_range=full, dst_color_range=full)
+
+
+def _white_is_ff00(yuv: VideoFormat, depth: int) -> bool:
+    """True where swscale's 16-bit RGB ends at 0xff00, not 0xffff: it reckons YUV's 255 as 255 * 256."""
+    return depth == 16 and not is_rgb(yuv)
 
 
 def _rgb_format(depth: int, alpha: bool) -> str:
