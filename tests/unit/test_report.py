@@ -1,0 +1,79 @@
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+
+from vidstyle.errors import OutputError
+from vidstyle.frames import FinishedFrame, Verdict
+from vidstyle.report import AnomalyLog, finite, logged_frames, read_lines
+
+
+def finished(index: int, *, flagged: bool = False, action: str = "none") -> FinishedFrame:
+    picture = torch.zeros(3, 4, 4, dtype=torch.uint8)
+    return FinishedFrame(
+        index=index,
+        pts=512 * index,
+        duration=512,
+        source=picture,
+        picture=picture,
+        damaged=False,
+        shot=0,
+        verdict=Verdict(score=0.1 + 2 * flagged, flagged=flagged, cues={"noise": float("nan")}),
+        action=action,
+    )
+
+
+def write(path: Path, frames: int) -> None:
+    with AnomalyLog(path, {"version": "x"}) as log:
+        for index in range(frames):
+            log.frame(finished(index), pts=512 * index, time_base=Fraction(1, 12800))
+
+
+def test_every_line_is_there_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with AnomalyLog(path, {"version": "x"}) as log:
+        log.frame(finished(0), pts=0, time_base=Fraction(1, 12800))
+        log.frame(finished(1, flagged=True, action="repaired"), pts=512, time_base=Fraction(1, 12800))
+        lines = list(read_lines(path))
+        assert [line["type"] for line in lines] == ["header", "frame", "frame"]
+        assert lines[0]["schema"] == 1
+        assert lines[2]["time"] == pytest.approx(0.04)
+        assert lines[2]["cues"] == {"noise": None}, "JSON knows no NaN"
+        log.summary(notes=["a note"])
+    last = list(read_lines(path))[-1]
+    assert (last["frames"], last["flagged"], last["repaired"], last["kept"]) == (2, 1, 1, 0)
+
+
+def test_a_cut_last_line_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    write(path, 3)
+    content = path.read_bytes()
+    path.write_bytes(content[:-20])
+    assert logged_frames(path) == 2
+
+
+def test_resuming_keeps_the_lines_of_whole_segments_only(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    write(path, 10)
+    with AnomalyLog(path, {"version": "x"}, resume_frames=6) as log:
+        assert log.counts.frames == 6
+        log.frame(finished(6), pts=6 * 512, time_base=Fraction(1, 12800))
+    assert [line["frame"] for line in read_lines(path) if line["type"] == "frame"] == list(range(7))
+
+
+def test_input_damage_is_a_line_of_its_own(tmp_path: Path) -> None:
+    with AnomalyLog(tmp_path / "log.jsonl", {}) as log:
+        log.input_damage("a packet could not be decoded", 4)
+        assert log.counts.input_damage == 1
+    assert list(read_lines(tmp_path / "log.jsonl"))[1]["type"] == "input_damage"
+
+
+def test_a_folder_that_is_missing_is_an_output_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="anomaly log"):
+        AnomalyLog(tmp_path / "no" / "log.jsonl", {})
+
+
+def test_finite_walks_into_containers() -> None:
+    assert json.dumps(finite({"a": [float("inf"), (1.23456789, None)]}), allow_nan=False)
