@@ -6,6 +6,7 @@ picture does not fit), a check of the raw output, back to the source's integers.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -237,12 +238,7 @@ def _context(network: PaintNetwork) -> int:
 
 
 def _in_precision(network: PaintNetwork, dtype: torch.dtype) -> PaintNetwork:
-    if dtype == torch.float32:
-        return network
-    copy = type(network)(**network.settings)
-    copy.load_state_dict(network.state_dict())
-    parameters = next(network.parameters())
-    return copy.eval().requires_grad_(False).to(parameters.device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return network if dtype == torch.float32 else copy.deepcopy(network).to(dtype)
 
 
 def _what_is_wrong(painted: Tensor, frames: Tensor) -> tuple[str | None, ...]:
