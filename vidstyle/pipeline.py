@@ -40,7 +40,7 @@ from vidstyle.media.segments import Output, check_output
 from vidstyle.models.generator import Generator as PaintNetwork
 from vidstyle.models.load import load, load_features
 from vidstyle.prefetch import prefetch
-from vidstyle.report import AnomalyLog, logged_frames, read_lines
+from vidstyle.report import AnomalyLog, logged_run, read_lines
 from vidstyle.settings import Settings
 from vidstyle.stopwatch import Stopwatch
 from vidstyle.stylize import Look, Painter, stylize
@@ -133,22 +133,22 @@ class _Run:
         for text in info.notes:
             self.note(text)
         clip = self.settings.clip
+        fingerprint = self._fingerprint(style, choice)
         with ExitStack() as stack:
             result = stack.enter_context(
                 Output(
                     self.output,
                     info,
                     _encode_settings(self.settings),
-                    fingerprint=self._fingerprint(style, choice),
-                    resume=self.settings.output.resume and logged_frames(self.log_path) > 0,
+                    fingerprint=fingerprint,
+                    resume=self.settings.output.resume and logged_run(self.log_path) == fingerprint,
                     clip=None if clip.whole else (clip.start, clip.end),
                     note=self.note,
                 )
             )
             resume = _resume_point(self.log_path, result.resume_frames)
-            log = stack.enter_context(
-                AnomalyLog(self.log_path, self._header(style, choice), resume_frames=result.resume_frames)
-            )
+            header = {**self._header(style, choice), "run": fingerprint}
+            log = stack.enter_context(AnomalyLog(self.log_path, header, resume_frames=result.resume_frames))
             self.tell(self._started(info, choice, result.resume_frames))
             painter = self._painter(style, choice, info)
             frames = stack.enter_context(closing(self._stages(painter, choice, info, resume.index)))

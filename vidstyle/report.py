@@ -92,7 +92,7 @@ class AnomalyLog:
     """Writes the log. Each line is one write and is flushed; `OutputError` where that fails.
 
     With `resume_frames` > 0 the lines of the first that many frames of the file at `path` (an interrupted run's)
-    are taken over; `logged_frames` tells beforehand how many there are.
+    are taken over; `logged_run` tells whose they are.
     """
 
     def __init__(self, path: Path, header: dict[str, Any], *, resume_frames: int = 0) -> None:
@@ -162,9 +162,9 @@ def _first_frames(path: Path, frames: int) -> Iterator[dict[str, Any]]:
             return
 
 
-def logged_frames(path: Path) -> int:
-    """How many frames an interrupted run has logged; 0 where there is no log."""
+def logged_run(path: Path) -> str | None:
+    """Which run (`run` of the header) wrote the log at `path`; None where there is no such log."""
     try:
-        return sum(line.get("type") == "frame" for line in read_lines(path))
+        return next((line.get("run") for line in read_lines(path)), None)
     except OSError:
-        return 0
+        return None

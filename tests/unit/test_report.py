@@ -7,7 +7,7 @@ import torch
 
 from vidstyle.errors import OutputError
 from vidstyle.frames import FinishedFrame, Verdict
-from vidstyle.report import AnomalyLog, finite, logged_frames, read_lines
+from vidstyle.report import AnomalyLog, finite, logged_run, read_lines
 
 
 def finished(index: int, *, flagged: bool = False, action: str = "none") -> FinishedFrame:
@@ -51,7 +51,7 @@ def test_a_cut_last_line_is_skipped(tmp_path: Path) -> None:
     write(path, 3)
     content = path.read_bytes()
     path.write_bytes(content[:-20])
-    assert logged_frames(path) == 2
+    assert [line.get("frame") for line in read_lines(path)] == [None, 0, 1]
 
 
 def test_resuming_keeps_the_lines_of_whole_segments_only(tmp_path: Path) -> None:
@@ -77,3 +77,10 @@ def test_a_folder_that_is_missing_is_an_output_error(tmp_path: Path) -> None:
 
 def test_finite_walks_into_containers() -> None:
     assert json.dumps(finite({"a": [float("inf"), (1.23456789, None)]}), allow_nan=False)
+
+
+def test_the_run_that_wrote_a_log_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    assert logged_run(path) is None
+    AnomalyLog(path, {"run": "abc"}).close()
+    assert logged_run(path) == "abc"

@@ -1,0 +1,164 @@
+"""However a run ends: the output name holds the old file or the whole new one, and the next run goes on."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.e2e.command import frame_lines, frames, paint, start, times, vidstyle
+from tests.media_factory import Sound, make_clip
+
+FRAMES = 560
+SEGMENT = 240
+
+
+def moving(index: int, size: tuple[int, int]) -> np.ndarray:
+    """A smooth picture that slides, so that flow and detector have ordinary work."""
+    width, height = size
+    x, y = np.meshgrid(np.arange(width) + 2 * index, np.arange(height))
+    waves = [np.sin(x / 9 + y / 17), np.cos(x / 23 - y / 11), np.sin((x + y) / 31)]
+    return (127 + 90 * np.stack(waves, -1)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("long") / "in.mp4"
+    make_clip(path, frames=FRAMES, picture=moving, sounds=[Sound()])
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(long_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("undisturbed") / "out.mkv"
+    paint(long_clip, "-o", output, "--codec", "ffv1")
+    return output
+
+
+def wait_for_lines(log: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while not (log.exists() and log.read_bytes().count(b'"frame":') >= count):
+        assert time.monotonic() < deadline, "the run does not get there"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("killed_at", [40, 300, 500])
+def test_kill_and_run_again_gives_the_undisturbed_result(
+    long_clip: Path, undisturbed: Path, tmp_path: Path, killed_at: int
+) -> None:
+    output = tmp_path / "out.mkv"
+    output.write_bytes(b"the old file")
+    log = output.with_suffix(".anomalies.jsonl")
+    process = start(long_clip, "-o", output, "--codec", "ffv1", "-y")
+    wait_for_lines(log, killed_at)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert output.read_bytes() == b"the old file"
+
+    done = paint(long_clip, "-o", output, "--codec", "ffv1", "-y")
+    if killed_at > SEGMENT:
+        assert f"resumed at frame {killed_at // SEGMENT * SEGMENT}" in done.stderr
+    assert times(output) == times(undisturbed)
+    assert all(
+        np.array_equal(one, other) for one, other in zip(frames(output), frames(undisturbed), strict=True)
+    )
+    assert frame_lines(log) == frame_lines(undisturbed.with_suffix(".anomalies.jsonl"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [log.name, output.name], "nothing is left over"
+
+
+def test_other_settings_start_again_and_say_so(long_clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    process = start(long_clip, "-o", output)
+    wait_for_lines(output.with_suffix(".anomalies.jsonl"), SEGMENT + 20)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    done = paint(long_clip, "-o", output, "--strength", "0")
+    assert "resumed" not in done.stderr
+    assert "note:" in done.stderr
+    assert len(times(output)) == FRAMES
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_signals_end_the_run_in_order(
+    long_clip: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    output = tmp_path / "out.mkv"
+    process = start(long_clip, "-o", output)
+    wait_for_lines(output.with_suffix(".anomalies.jsonl"), 30)
+    sent = time.monotonic()
+    process.send_signal(number)
+    _, text = process.communicate(timeout=20)
+    assert time.monotonic() - sent < 10
+    assert process.returncode == code
+    assert b"Traceback" not in text
+    assert text.decode().strip().splitlines()[-2].startswith("vidstyle: error:")
+    assert not output.exists()
+
+
+def test_a_signal_during_start_up_leaves_no_traceback(long_clip: Path, tmp_path: Path) -> None:
+    process = start(long_clip, "-o", tmp_path / "out.mkv")
+    time.sleep(0.6)  # torch is being imported
+    process.send_signal(signal.SIGINT)
+    _, text = process.communicate(timeout=20)
+    assert process.returncode in (130, -signal.SIGINT)
+    assert b"Traceback" not in text
+
+
+def test_a_second_run_on_the_same_output_is_refused(long_clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    first = start(long_clip, "-o", output)
+    wait_for_lines(output.with_suffix(".anomalies.jsonl"), 10)
+    second = vidstyle(long_clip, "-o", output)
+    assert second.returncode == 4
+    assert "another run" in second.stderr.lower()
+    _, text = first.communicate(timeout=120)
+    assert first.returncode == 0, text
+    assert len(times(output)) == FRAMES
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_output(long_clip: Path, tmp_path: Path) -> None:
+    import resource
+    import subprocess
+    import sys
+
+    output = tmp_path / "out.mkv"
+    done = subprocess.run(
+        [sys.executable, "-m", "vidstyle", str(long_clip), "-o", str(output)],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)),
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 4, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not output.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_refused_before_any_work(long_clip: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        assert vidstyle(long_clip, "-o", tmp_path / "out.mkv").returncode == 4
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_missing_folder_is_refused_before_any_work(long_clip: Path, tmp_path: Path) -> None:
+    done = vidstyle(long_clip, "-o", tmp_path / "no" / "out.mkv")
+    assert done.returncode == 4
+    assert len(done.stderr.strip().splitlines()) <= 2
+
+
+def test_a_closed_stdout_and_stderr_do_not_stop_the_work(long_clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    process = start(long_clip, "-o", output, "--duration", "30f")
+    assert process.stdout and process.stderr
+    process.stdout.close()
+    process.stderr.close()
+    assert process.wait(timeout=120) == 0
+    assert len(times(output)) == 30

@@ -1,0 +1,31 @@
+"""Peak memory does not grow with the length of the video."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tests.e2e.test_endings import moving
+from tests.media_factory import make_clip
+
+SHORT, LONG = 300, 1800
+
+
+def peak_megabytes(source: Path, output: Path) -> float:
+    """Peak resident memory of one run; asked of the kernel for that process alone."""
+    arguments = [sys.executable, "-m", "vidstyle", str(source), "-o", str(output), "-q"]
+    process = os.posix_spawn(sys.executable, arguments, os.environ)
+    _, status, usage = os.wait4(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    return usage.ru_maxrss / 1024
+
+
+def test_six_times_the_frames_take_no_more_memory(tmp_path: Path) -> None:
+    peaks = []
+    for frames in (SHORT, LONG):
+        source = tmp_path / f"{frames}.mp4"
+        make_clip(source, frames=frames, size=(96, 64), picture=moving, options={"preset": "ultrafast"})
+        peaks.append(peak_megabytes(source, tmp_path / f"{frames}.out.mp4"))
+    growth = (peaks[1] - peaks[0]) / (LONG - SHORT) * 1000
+    assert growth < 16, f"{growth:.1f} MB per 1,000 frames over runs that peak at {np.round(peaks)} MB"
