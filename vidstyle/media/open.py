@@ -117,7 +117,9 @@ def _refusal(path: Path, error: av.FFmpegError) -> InputError:
         hint = "playlists, scripts and image sequences are refused: they lead to other files"
     elif isinstance(error, av.error.InvalidDataError):
         reason = "This is not a video, or it is damaged beyond reading."
-        hint = "an MP4 whose recording was cut off lacks its index and cannot be read without repair"
+        with path.open("rb") as file:
+            if file.read(8).endswith(b"ftyp"):
+                hint = "an MP4 whose recording was cut off lacks its index and cannot be read without repair"
     else:
         # FFmpeg has no code of its own for much of what a hostile header can ask for, so its words mislead.
         reason = "This file cannot be opened as a video."

@@ -1,0 +1,251 @@
+"""Video file -> batches of upright RGB pictures with exact times.
+
+Decoding is tolerant: whatever a damaged file still holds is delivered, in its place in time, and what is missing is
+reported. On intact files frames and times are the container's own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from av import Packet, VideoFrame
+from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from vidstyle.frames import Batch, VideoInfo
+from vidstyle.media.colour import to_rgb
+from vidstyle.media.open import MAX_PIXELS, open_input, video_stream
+from vidstyle.media.orientation import upright
+
+logger = logging.getLogger("vidstyle")
+
+OnDamage = Callable[[str, int], None]
+"""Told of each damage: one sentence, and the index of the next frame that could be decoded."""
+
+_OUTPUT_CORRUPT = 0x8
+"""FFmpeg's codec flag that has concealed frames delivered instead of dropped; PyAV has no name for it."""
+
+_DAMAGE = (av.FFmpegError, IndexError, AttributeError)
+"""What PyAV raises on damaged packets and containers."""
+
+_READ_ATTEMPTS = 100
+"""Read errors in a row after which the rest of the file is given up."""
+
+_END_TOLERANCE = Fraction(1, 4)
+"""Seconds that may be missing at the end before the file is called cut off."""
+
+
+def decode(
+    info: VideoInfo,
+    *,
+    batch_size: int,
+    start: Fraction | None = None,
+    end: Fraction | None = None,
+    first_index: int = 0,
+    pin_memory: bool = False,
+    on_damage: OnDamage | None = None,
+) -> Generator[Batch, None, None]:
+    """Yield the frames with start <= time < end and index >= first_index, `batch_size` at a time.
+
+    Times are seconds from the first frame of the file, indices count all its frames, whatever is skipped. The last
+    batch may be shorter. `on_damage` is called in the thread that runs this generator, for skipped frames too.
+    Closing the generator closes the file. Raises InputError where the file cannot be opened any more.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+
+    def tell(message: str, index: int) -> None:
+        logger.debug("input damage before frame %d: %s", index, message)
+        if on_damage is not None:
+            on_damage(message, index)
+
+    reformatter = VideoReformatter()
+    batch = _BatchBuffer(info, batch_size, pin_memory)
+    size = info.coded_size
+    first_pts: int | None = None
+    with closing(_all_frames(info, tell)) as frames:
+        for index, (frame, pts) in enumerate(_timed(frames, info, tell)):
+            first_pts = pts if first_pts is None else first_pts
+            time = (pts - first_pts) * info.time_base
+            if end is not None and time >= end:
+                break
+            if size != (size := (frame.width, frame.height)):
+                damage(
+                    f"The picture size changes to {size[0]}x{size[1]}; pictures are scaled to the first size."
+                )
+            if index < first_index or (start is not None and time < start):
+                continue
+            picture = upright(to_rgb(frame, info, reformatter), info.display_matrix)
+            batch.add(picture, index, pts, frame)
+            if len(batch.indices) == batch_size:
+                yield batch.finish()
+                batch = _BatchBuffer(info, batch_size, pin_memory)
+    if batch.indices:
+        yield batch.finish()
+
+
+class _BatchBuffer:
+    """A batch being filled: pictures are written straight into its memory."""
+
+    def __init__(self, info: VideoInfo, batch_size: int, pin_memory: bool) -> None:
+        width, height = info.size
+        dtype = torch.uint16 if info.depth == 16 else torch.uint8
+        self._memory = torch.empty((batch_size, height, width, 3), dtype=dtype, pin_memory=pin_memory)
+        self._pictures: np.ndarray = self._memory.numpy()
+        self.indices: list[int] = []
+        self._pts: list[int] = []
+        self._durations: list[int] = []
+        self._damaged: list[bool] = []
+
+    def add(self, picture: np.ndarray, index: int, pts: int, frame: VideoFrame) -> None:
+        np.copyto(self._pictures[len(self.indices)], picture)
+        self.indices.append(index)
+        self._pts.append(pts)
+        self._durations.append(frame.duration or 0)
+        self._damaged.append(bool(frame.is_corrupt))
+
+    def finish(self) -> Batch:
+        return Batch(
+            indices=tuple(self.indices),
+            pts=tuple(self._pts),
+            durations=tuple(self._durations),
+            pixels=self._memory[: len(self.indices)].permute(0, 3, 1, 2),
+            damaged=tuple(self._damaged),
+        )
+
+
+# --- times
+
+
+def _timed(frames: Iterable[VideoFrame], info: VideoInfo, tell: OnDamage) -> Iterator[tuple[VideoFrame, int]]:
+    """Each frame with its time in ticks: the file's own where they increase, mended where they do not."""
+    period = max(1, round(1 / (info.rate * info.time_base)))
+    last: int | None = None
+    shift = 0
+    for index, (frame, following) in enumerate(itertools.pairwise(itertools.chain(frames, [None]))):
+        assert frame is not None  # only the last of all pairs ends with None
+        own = frame.dts if frame.pts is None and last is None else frame.pts
+        after = None if following is None or following.pts is None else following.pts + shift
+        if last is None:
+            pts = own or 0
+        elif own is None:
+            pts = last + (frame.duration or period)
+        elif last < (pts := own + shift) and (after is None or pts <= after or after <= last):
+            pass
+        elif after is not None and after > last and pts != last:  # a stray: its neighbours agree without it
+            tell("The time of a frame is wrong; it is put between its neighbours.", index)
+            pts = max(last + 1, min(last + period, after - 1))
+        elif pts > last - period:  # the same time twice
+            pts = last + 1
+        else:  # recordings glued together: the second begins at its own zero
+            tell("Time jumps back; the rest follows without a gap.", index)
+            shift += last + period - pts
+            pts = last + period
+        yield frame, pts
+        last = pts
+
+
+# --- frames
+
+
+@dataclass
+class Tally:
+    """What a decoder was given, what it gave, and what was wrong on the way."""
+
+    tell: OnDamage
+    packets: int = 0
+    frames: int = 0
+    damaged: bool = False
+
+    def damage(self, message: str) -> None:
+        self.damaged = True
+        self.tell(message, self.frames)
+
+
+def _all_frames(info: VideoInfo, tell: OnDamage) -> Generator[VideoFrame, None, None]:
+    """All frames of a file in presentation order, decoded by as many threads as there are cores."""
+    tally = Tally(tell)
+    yield from _file_frames(info, "AUTO", tally)
+    if tally.damaged and tally.frames < tally.packets:
+        # An error while the decoder is being emptied loses the frames its other threads still hold, and silently.
+        # One thread alone gives the same frames, and those.
+        yield from itertools.islice(_file_frames(info, "NONE", Tally(_ignore)), tally.frames, None)
+
+
+def _file_frames(info: VideoInfo, thread_type: str, tally: Tally) -> Generator[VideoFrame, None, None]:
+    width, height = info.coded_size
+    with open_input(info.path) as container:
+        stream = video_stream(container, max_pixels=max(MAX_PIXELS, width * height))
+        stream.thread_type = thread_type
+        yield from stream_frames(container, stream, tally)
+
+
+def stream_frames(
+    container: InputContainer, stream: VideoStream, tally: Tally
+) -> Generator[VideoFrame, None, None]:
+    """All frames that can be had from a stream, in presentation order, whatever is wrong with its packets."""
+    stream.codec_context.flags |= _OUTPUT_CORRUPT
+    reached = longest = 0
+    for packet in _packets(container, stream, tally):
+        if packet.size:
+            tally.packets += 1
+            tally.damaged |= packet.is_corrupt
+            reached = max(reached, (packet.pts or 0) + (packet.duration or 0))
+            longest = max(longest, packet.duration or 0)
+        try:
+            frames = packet.decode()
+        except _DAMAGE as error:
+            tally.damage(f"A packet cannot be decoded ({_words(error)}).")
+            continue
+        for frame in frames:
+            tally.frames += 1
+            tally.damaged |= frame.is_corrupt
+            yield frame
+    missing = _promised_end(container, stream) - reached * (stream.time_base or 0)
+    if missing > max(3 * longest * (stream.time_base or 0), _END_TOLERANCE):
+        tally.damage(f"The file ends early: {float(missing):.1f} seconds are missing.")
+
+
+def _promised_end(container: InputContainer, stream: VideoStream) -> Fraction:
+    """The end of the last frame in seconds after the file's header; 0 where it does not say."""
+    if stream.duration and stream.time_base:
+        return ((stream.start_time or 0) + stream.duration) * stream.time_base
+    if container.duration and len(container.streams) == 1:  # with sound, the length could be the sound's
+        return Fraction((container.start_time or 0) + container.duration, 1_000_000)
+    return Fraction(0)
+
+
+def _packets(container: InputContainer, stream: VideoStream, tally: Tally) -> Iterator[Packet[VideoStream]]:
+    """The stream's packets, and an empty one at the end that has the decoder give what it still holds."""
+    attempts = 0
+    while attempts < _READ_ATTEMPTS:
+        try:
+            for packet in container.demux(stream):
+                attempts = 0
+                yield packet
+            return
+        except _DAMAGE as error:  # what lies behind an unreadable place can often be read again
+            attempts += 1
+            if attempts == 1:
+                tally.damage(f"A part of the file cannot be read ({_words(error)}).")
+    flush: Packet[Any] = Packet()
+    flush.stream = stream
+    yield flush
+
+
+def _ignore(message: str, index: int) -> None:
+    """Told of what has been told before."""
+
+
+def _words(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
