@@ -70,7 +70,7 @@ def decode(
             on_damage(message, index)
 
     reformatter = VideoReformatter()
-    batch = _BatchBuffer(info, batch_size, pin_memory)
+    batch: _BatchBuffer | None = None
     size = info.coded_size
     first_pts: int | None = None
     with closing(_all_frames(info, tell)) as frames:
@@ -80,17 +80,16 @@ def decode(
             if end is not None and time >= end:
                 break
             if size != (size := (frame.width, frame.height)):
-                damage(
-                    f"The picture size changes to {size[0]}x{size[1]}; pictures are scaled to the first size."
-                )
+                tell(f"The picture size changes to {size[0]}x{size[1]}; all are scaled to the first.", index)
             if index < first_index or (start is not None and time < start):
                 continue
+            batch = batch or _BatchBuffer(info, batch_size, pin_memory)
             picture = upright(to_rgb(frame, info, reformatter), info.display_matrix)
             batch.add(picture, index, pts, frame)
             if len(batch.indices) == batch_size:
                 yield batch.finish()
-                batch = _BatchBuffer(info, batch_size, pin_memory)
-    if batch.indices:
+                batch = None
+    if batch is not None:
         yield batch.finish()
 
 
