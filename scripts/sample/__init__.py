@@ -1,0 +1,1 @@
+"""The drawing behind make_sample.py."""
