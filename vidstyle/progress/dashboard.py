@@ -110,9 +110,10 @@ class DashboardView(ProgressView):
 
     def _summarise(self, run: RunFinished) -> None:
         mark = "✓ " if _speaks_unicode(self._console) else ""
-        words = outcome(run) + ([f"log {printable(run.log)}"] if run.log else [])
         text = Text.assemble((mark, "bold green"), (printable(run.output), "bold"), "\n  ")
-        text.append(_separator(self._console).join(words), style="red" if run.kept else "")
+        text.append(_separator(self._console).join(outcome(run)), style="red" if run.kept else "")
+        if run.log:
+            text.append(f"\n  log {printable(run.log)}", style="dim")
         self._console.print(text, soft_wrap=True)  # names stay whole, to be copied
 
 
