@@ -1,0 +1,399 @@
+"""Join encoded segments with everything else the input holds: sound, subtitles, chapters, tags, pictures.
+
+Packets of both sides are merged by decoding time, so nothing but a few of them is held in memory whatever the length.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from fractions import Fraction
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, cast
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream, Discard, Disposition, Stream
+from av.video.stream import VideoStream
+
+from vidstyle.errors import OutputError
+from vidstyle.media.containers import Container, open_output
+from vidstyle.media.encode import EncodeSettings, Encoding
+from vidstyle.media.open import open_input, video_stream
+from vidstyle.media.store import EncodedPacket, Segment, read_packets
+from vidstyle.media.tracks import ConvertText, Copy, CopyPicture, CopySubtitles, Reencode, Timeline, Track
+
+_PRIMING_SECONDS = Fraction(1, 10)
+"""Sound that begins less than this before zero is the run-in of its decoder, which players cut off."""
+_TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"}
+# Tags that describe the input file or its encoding, not what it shows.
+_FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id"}
+_STATISTICS_TAGS = ("bps", "number_of_", "_statistics_", "duration-")
+_MIN_TIMESCALE = 10_000
+_HEVC = av.Codec("hevc").id
+_STOP_SECONDS = 5
+"""How far beyond a clip's end the input is read: its tracks need not be interleaved well."""
+
+Note = Callable[[str], None]
+
+
+def join(
+    part: Path,
+    source: Path,
+    container: Container,
+    encoding: Encoding,
+    segments: Sequence[Segment],
+    folder: Path,
+    settings: EncodeSettings,
+    *,
+    display_matrix: tuple[int, ...] | None,
+    clip: tuple[Fraction, Fraction | None] | None,
+    note: Note,
+) -> None:
+    """Write the complete file `part`: the segments' video, and the other tracks of `source`.
+
+    clip: None for the whole input; otherwise the first frame is moved to time 0 and the other tracks are cut to the
+    video's length (to their own end where the clip has none). note: called with one sentence for each thing that
+    could not be kept as it was. Raises OSError and FFmpegError where writing fails, InputError where `source` cannot
+    be read any more.
+    """
+    with open_input(source) as original:
+        timeline = _timeline(original, segments, encoding.time_base, clip)
+        output = open_output(part, container, **_muxer_options(container, encoding.time_base))
+        try:
+            video = _add_video(output, encoding, container, display_matrix)
+            painted = video_stream(original)
+            _copy_tags(painted, video)
+            tracks = _Tracks(output, original, source, container, timeline, note)
+            tracks.add_all(painted, settings)
+            _copy_file_tags(original, output)
+            _copy_chapters(original, output, container, timeline, note)
+            pictures = _video_packets(segments, folder, encoding, video, timeline)
+            _write(output, video, heapq.merge(pictures, tracks.packets(), key=_time), note)
+            output.close()
+        except BaseException:
+            with suppress(OSError, ValueError, av.FFmpegError):  # it fails again where it failed before
+                output.close()
+            raise
+
+
+def decoding_times(pts: Iterable[int], delay: int) -> Iterator[int]:
+    """Decoding times for packets whose presentation times come in coding order, reordered by up to `delay` places.
+
+    The i-th decoding time is the (i - delay)-th presentation time in order of showing; before the first one, the
+    first differences are repeated backwards. So they rise strictly and none is later than its presentation time.
+    Holds 2 `delay` + 1 numbers at the start, `delay` + 1 later.
+    """
+    source = iter(pts)
+    head = list(islice(source, 2 * delay + 1))  # among these are the first delay + 1 to be shown
+    shown = sorted(head)[: delay + 1]
+    if shown:
+        span = shown[-1] - shown[0] + max(0, delay + 1 - len(shown))
+        yield from (value - span for value in shown[:delay])
+    waiting: list[int] = []
+    for value in chain(head, source):
+        heapq.heappush(waiting, value)
+        if len(waiting) > delay:
+            yield heapq.heappop(waiting)
+
+
+def _timeline(
+    original: InputContainer,
+    segments: Sequence[Segment],
+    time_base: Fraction,
+    clip: tuple[Fraction, Fraction | None] | None,
+) -> Timeline:
+    first = segments[0].first_pts * time_base
+    if clip is not None:
+        last = segments[-1]
+        end = (last.last_pts + last.last_duration) * time_base
+        return Timeline(-first, first, end if clip[1] is not None else None)
+    # Players hide what comes before zero; all tracks move together, or sound and picture drift apart.
+    sound = Fraction(original.start_time or 0, av.time_base)
+    early = max(-first, -sound if sound < -_PRIMING_SECONDS else Fraction(0))
+    return Timeline(max(early, Fraction(0)))
+
+
+def _muxer_options(container: Container, time_base: Fraction) -> dict[str, str]:
+    if container.format in ("mp4", "mov"):
+        # Starts later than 0 are written in ticks of the whole movie: a millisecond each unless told otherwise.
+        scale = time_base.denominator
+        while scale < _MIN_TIMESCALE:
+            scale *= 2
+        return {"movie_timescale": str(scale)}
+    if container.format in ("matroska", "webm"):
+        # Otherwise the run-in of an AAC or MP3 decoder, a few negative milliseconds, would move all tracks.
+        return {"avoid_negative_ts": "disabled"}
+    return {}
+
+
+def _add_video(
+    output: OutputContainer, encoding: Encoding, container: Container, display_matrix: tuple[int, ...] | None
+) -> VideoStream:
+    try:
+        video = cast(VideoStream, output.add_stream(encoding.codec, rate=encoding.rate))
+    except ValueError as error:
+        raise OutputError(
+            f"A {container.format} file cannot hold what the encoder {encoding.codec} makes.",
+            name=f"--codec {encoding.codec}",
+            hint="choose another encoder, or an output that ends in .mkv",
+        ) from error
+    encoding.configure(video.codec_context)
+    encoding.open_context(video.codec_context)  # nothing is encoded with it: it describes the track
+    video.time_base = encoding.time_base
+    if container.format in ("mp4", "mov") and video.codec_context.codec.id == _HEVC:
+        video.codec_context.codec_tag = "hvc1"  # the spelling that Apple's players accept
+    if display_matrix is not None and container.display_matrix:
+        video.set_display_matrix(display_matrix)
+    return video
+
+
+def _video_packets(
+    segments: Sequence[Segment], folder: Path, encoding: Encoding, video: VideoStream, timeline: Timeline
+) -> Iterator[Packet[VideoStream]]:
+    paths = [folder / segment.file for segment in segments]
+    delay = max(segment.reordering for segment in segments)
+    shift, last = timeline.ticks(encoding.time_base), segments[-1]
+    length = last.last_duration or max(1, round(1 / (encoding.rate * encoding.time_base)))
+    left = sum(segment.frames for segment in segments)
+    for coded, dts in _with_times(read_packets(paths), delay):
+        left -= 1
+        packet = cast("Packet[VideoStream]", Packet(coded.data))
+        packet.time_base = encoding.time_base
+        packet.pts, packet.dts = coded.pts + shift, dts + shift
+        packet.is_keyframe = coded.keyframe
+        packet.stream = video
+        # Only the end of the track is reckoned from a duration: that of the frame shown last. All other frames
+        # last until the next one.
+        packet.duration = length if left == 0 or coded.pts == last.last_pts else 1
+        yield packet
+
+
+def _with_times(packets: Iterable[EncodedPacket], delay: int) -> Iterator[tuple[EncodedPacket, int]]:
+    """Each packet with its decoding time."""
+    held: list[EncodedPacket] = []
+
+    def pts() -> Iterator[int]:
+        for packet in packets:
+            held.append(packet)
+            yield packet.pts
+
+    for dts in decoding_times(pts(), delay):
+        yield held.pop(0), dts
+
+
+class _Tracks:
+    """Finds a place in the output for every track of the input, and says what has none."""
+
+    def __init__(
+        self,
+        output: OutputContainer,
+        original: InputContainer,
+        source: Path,
+        container: Container,
+        timeline: Timeline,
+        note: Note,
+    ) -> None:
+        self.output = output
+        self.original = original
+        self.source = source
+        self.container = container
+        self.timeline = timeline
+        self.note = note
+        self.by_index: dict[int, Track] = {}
+
+    def add_all(self, painted: VideoStream, settings: EncodeSettings) -> None:
+        """Add what is to be kept; must be called before anything is written."""
+        for stream in self.original.streams:
+            if stream.index == painted.index:
+                continue
+            if stream.type == "audio" and settings.audio:
+                self._add_sound(stream)
+            elif stream.type == "subtitle" and settings.subtitles:
+                self._add_subtitles(stream)
+            elif stream.type == "video" and stream.disposition & Disposition.attached_pic:
+                self._add_cover(stream)
+            elif stream.type == "attachment":
+                self._add_attachment(cast(AttachmentStream, stream))
+
+    def packets(self) -> Iterator[Packet[Any]]:
+        """What the input's tracks give, ready to be written."""
+        for stream in self.original.streams:
+            if stream.index not in self.by_index:
+                stream.discard = Discard.all
+        if self.by_index:
+            for packet in self._read():
+                yield from self.by_index[packet.stream.index].take(packet)
+            for track in self.by_index.values():
+                yield from track.end()
+
+    def _read(self) -> Iterator[Packet[Any]]:
+        streams = [self.original.streams[index] for index in self.by_index]
+        # Subtitles are too sparse to tell that a clip's end has been passed.
+        running = {s.index for s in streams if s.type == "audio"} or set(self.by_index)
+        end = None if self.timeline.end is None else self.timeline.end + _STOP_SECONDS
+        moved = True
+        while moved:  # reading goes on after damage, as long as there is something to be read
+            moved = False
+            try:
+                for packet in self.original.demux(streams):
+                    if packet.size == 0 or packet.stream.index not in self.by_index:
+                        continue
+                    moved = True
+                    if end is not None and packet.dts is not None and packet.dts * packet.time_base > end:
+                        running.discard(packet.stream.index)
+                        if not running:
+                            return
+                    yield packet
+                return
+            except av.FFmpegError:
+                self.note("The input is damaged; some of its sound or subtitles could not be read.")
+
+    def _add_sound(self, stream: Stream) -> None:
+        codec = self.container.audio_codec
+        if self._fits(lambda output: _copy(stream, output)):
+            self._place(stream, _copy(stream, self.output), Copy)
+        elif stream.codec_context is not None and self._fits(
+            lambda output: Reencode(output, stream, codec, self.timeline)
+        ):
+            track = Reencode(self.output, stream, codec, self.timeline)
+            _copy_tags(stream, track.stream)
+            self.by_index[stream.index] = track
+            self.note(f"{_name(stream)} was encoded anew as {codec}: {self._kind} cannot hold it.")
+        else:
+            self.note(f"{_name(stream)} was left out: it cannot be read.")
+
+    def _add_subtitles(self, stream: Stream) -> None:
+        codec = self.container.subtitle_codec
+        if self._fits(lambda output: _copy(stream, output)):
+            self._place(stream, _copy(stream, self.output), CopySubtitles)
+        elif (
+            codec is not None
+            and stream.name in _TEXT_SUBTITLES
+            and self._fits(lambda output: ConvertText(output, stream, codec, self.timeline))
+        ):
+            track = ConvertText(self.output, stream, codec, self.timeline)
+            _copy_tags(stream, track.stream)
+            self.by_index[stream.index] = track
+        else:
+            self.note(f"{_name(stream)} was left out: {self._kind} cannot hold it.")
+
+    def _add_cover(self, stream: Stream) -> None:
+        if self.container.cover == "track" and self._fits(lambda output: _copy_cover(stream, output)):
+            self._place(stream, _copy_cover(stream, self.output), CopyPicture)
+            return
+        data = _first_packet(self.source, stream.index) if self.container.cover == "attachment" else None
+        if data:
+            suffix, kind = ("png", "image/png") if stream.name == "png" else ("jpg", "image/jpeg")
+            self.output.add_attachment(f"cover.{suffix}", kind, data)
+        else:
+            self.note(f"The cover picture was left out: {self._kind} cannot hold it.")
+
+    def _add_attachment(self, stream: AttachmentStream) -> None:
+        if self.container.attachments:
+            self.output.add_stream_from_template(stream)
+        else:
+            self.note(f"The attachment {stream.name or ''} was left out: {self._kind} cannot hold it.")
+
+    def _place(self, source: Stream, target: Stream, kind: type[Copy]) -> None:
+        _copy_tags(source, target)
+        self.by_index[source.index] = kind(target, self.timeline, strict=self.container.fixed_rate)
+
+    def _fits(self, build: Callable[[OutputContainer], object]) -> bool:
+        """Whether the container takes a track, found out by asking its muxer for a header."""
+        trial = open_output(Path(os.devnull), self.container)
+        try:
+            build(trial)
+            trial.start_encoding()
+        except (av.FFmpegError, ValueError, KeyError):
+            return False
+        finally:
+            with suppress(OSError, ValueError, av.FFmpegError):
+                trial.close()
+        return True
+
+    @property
+    def _kind(self) -> str:
+        return f"a {self.container.format} file"
+
+
+def _copy(stream: Stream, output: OutputContainer) -> Stream:
+    return output.add_stream_from_template(stream, opaque=True)
+
+
+def _copy_cover(stream: Stream, output: OutputContainer) -> Stream:
+    copy = _copy(stream, output)
+    copy.disposition = Disposition.attached_pic
+    return copy
+
+
+def _first_packet(source: Path, index: int) -> bytes | None:
+    """Read with a container of its own: reading moves the place of all streams."""
+    with open_input(source) as container:
+        stream = container.streams[index]
+        for other in container.streams:
+            other.discard = Discard.default if other.index == index else Discard.all
+        with suppress(av.FFmpegError):
+            return next((bytes(packet) for packet in container.demux(stream) if packet.size), None)
+    return None
+
+
+def _copy_tags(source: Stream, target: Stream) -> None:
+    """Language, title and the like, and what a track is for."""
+    target.metadata.update(_kept_tags(source.metadata))
+    target.disposition = source.disposition
+
+
+def _copy_file_tags(original: InputContainer, output: OutputContainer) -> None:
+    output.metadata.update(_kept_tags(original.metadata))
+
+
+def _kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in tags.items()
+        if name.lower() not in _FILE_TAGS and not name.lower().startswith(_STATISTICS_TAGS)
+    }
+
+
+def _copy_chapters(
+    original: InputContainer, output: OutputContainer, container: Container, timeline: Timeline, note: Note
+) -> None:
+    chapters = original.chapters()
+    if chapters and not container.chapters:
+        note(f"The chapters were left out: a {container.format} file cannot hold them.")
+        return
+    kept = []
+    for chapter in chapters:
+        tick = chapter["time_base"] or Fraction(1, av.time_base)
+        if part := timeline.cut(chapter["start"] * tick, chapter["end"] * tick):
+            start, end = (round((time + timeline.shift) / tick) for time in part)
+            kept.append({**chapter, "start": start, "end": end, "time_base": tick})
+    output.set_chapters(cast(Any, kept))
+
+
+def _write(output: OutputContainer, video: VideoStream, packets: Iterable[Packet[Any]], note: Note) -> None:
+    lost = 0
+    for packet in packets:
+        try:
+            output.mux(packet)
+        except (av.error.InvalidDataError, av.error.ArgumentError):
+            if packet.stream is video:
+                raise
+            lost += 1
+    if lost:
+        note(f"{lost} damaged packet(s) of sound or subtitles were left out.")
+
+
+def _time(packet: Packet[Any]) -> Fraction:
+    return (packet.dts or 0) * packet.time_base
+
+
+def _name(stream: Stream) -> str:
+    kind = {"audio": "sound", "subtitle": "subtitle"}[stream.type]
+    language = f", {stream.language}" if stream.language not in (None, "und") else ""
+    return f"The {kind} track {stream.index} ({stream.name or 'unknown codec'}{language})"

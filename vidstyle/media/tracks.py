@@ -1,0 +1,193 @@
+"""The other tracks of the input on their way to the output: copied, or turned into what the container takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol, cast
+
+import av
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.subtitles.codeccontext import SubtitleCodecContext
+from av.subtitles.subtitle import AssSubtitle, SubtitleSet
+
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_BITS_PER_CHANNEL = 96_000
+_SOUND_RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+_ASS_FIELDS = 8
+"""What stands before the text of an ASS line, each followed by a comma."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """How times of the input become times of the output: what lies outside is cut, the rest shifted. In seconds."""
+
+    shift: Fraction = Fraction(0)
+    start: Fraction | None = None
+    end: Fraction | None = None
+
+    def ticks(self, time_base: Fraction) -> int:
+        """The shift in ticks; times that must not be negative do not become so by rounding."""
+        return math.ceil(self.shift / time_base)
+
+    def holds(self, time: Fraction) -> bool:
+        """Whether what happens at this time of the input is kept."""
+        return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
+
+    def cut(self, start: Fraction, end: Fraction) -> tuple[Fraction, Fraction] | None:
+        """The kept part of a stretch of the input, still in the input's time; None if nothing is left."""
+        if self.start is not None:
+            start = max(start, self.start)
+        if self.end is not None:
+            end = min(end, self.end)
+        return (start, end) if start < end else None
+
+
+class Track(Protocol):
+    def take(self, packet: Packet[Any]) -> Iterable[Packet[Any]]:
+        """What is to be written for a packet of the input."""
+
+    def end(self) -> Iterable[Packet[Any]]:
+        """What is to be written after the last one."""
+
+
+class Copy:
+    """A track copied bit for bit."""
+
+    def __init__(self, stream: Stream, timeline: Timeline, *, strict: bool) -> None:
+        self._stream = stream
+        self._timeline = timeline
+        self._step = int(strict)
+        self._last: int | None = None
+        self._next: int | None = None
+
+    def take(self, packet: Packet[Any]) -> Iterable[Packet[Any]]:
+        pts = packet.pts if packet.pts is not None else packet.dts if packet.dts is not None else self._next
+        if pts is None or not self._timeline.holds(pts * packet.time_base):
+            return ()
+        shift = self._timeline.ticks(packet.time_base)
+        dts = (packet.dts if packet.dts is not None else pts) + shift
+        if self._last is not None:  # damaged files repeat times or go back, which no container takes
+            dts = max(dts, self._last + self._step)
+        self._last = dts
+        self._next = pts + (packet.duration or 0)
+        packet.pts, packet.dts = max(pts + shift, dts), dts
+        packet.stream = self._stream
+        return (packet,)
+
+    def end(self) -> Iterable[Packet[Any]]:
+        return ()
+
+
+class CopyPicture(Copy):
+    """Cover art: one packet, which belongs to the whole file."""
+
+    def take(self, packet: Packet[Any]) -> Iterable[Packet[Any]]:
+        packet.pts = packet.dts = 0
+        packet.stream = self._stream
+        return (packet,)
+
+
+class CopySubtitles(Copy):
+    """Subtitles copied; what a cut goes through is shown for the part that is left."""
+
+    def take(self, packet: Packet[Any]) -> Iterable[Packet[Any]]:
+        _cut_subtitle(packet, self._timeline)
+        return super().take(packet)
+
+
+class Reencode:
+    """Sound that the container does not take, encoded anew."""
+
+    def __init__(self, output: OutputContainer, source: Stream, codec: str, timeline: Timeline) -> None:
+        self._decoder = cast(Any, source.codec_context)
+        channels = min(self._decoder.layout.nb_channels, 2 if codec == "libmp3lame" else 8)
+        self.stream: Any = output.add_stream(codec, rate=_sound_rate(codec, self._decoder.sample_rate))
+        encoder: Any = self.stream.codec_context
+        encoder.layout = _LAYOUTS[channels]
+        encoder.bit_rate = _BITS_PER_CHANNEL * channels
+        encoder.open()
+        self._timeline = timeline
+
+    def take(self, packet: Packet[Any]) -> Iterable[Packet[Any]]:
+        return self._encode(packet)
+
+    def end(self) -> Iterable[Packet[Any]]:
+        yield from self._encode(None)
+        yield from self.stream.encode(None)
+
+    def _encode(self, packet: Packet[Any] | None) -> Iterable[Packet[Any]]:
+        try:
+            frames = self._decoder.decode(packet)
+        except av.FFmpegError:  # damage is silence
+            return
+        for frame in frames:
+            if frame.pts is None or not self._timeline.holds(frame.pts * frame.time_base):
+                continue
+            frame.pts += self._timeline.ticks(frame.time_base)
+            yield from self.stream.encode(frame)
+
+
+class ConvertText:
+    """Text subtitles in the container's own spelling."""
+
+    def __init__(self, output: OutputContainer, source: Stream, codec: str, timeline: Timeline) -> None:
+        self._decoder = cast(SubtitleCodecContext, source.codec_context)
+        self._decoder.open(strict=False)
+        self.stream: Any = output.add_stream(codec)
+        self._encoder = cast(SubtitleCodecContext, self.stream.codec_context)
+        self._encoder.subtitle_header = self._decoder.subtitle_header
+        self._encoder.time_base = source.time_base or Fraction(1, av.time_base)
+        self._encoder.open()
+        self.stream.time_base = self._encoder.time_base
+        self._timeline = timeline
+
+    def take(self, packet: Packet[Any]) -> Iterable[Packet[Any]]:
+        if packet.pts is None:
+            return
+        try:
+            decoded = self._decoder.decode2(packet)
+        except (av.FFmpegError, ValueError):
+            return
+        lines = [cast(AssSubtitle, rect).ass for rect in decoded.rects] if decoded is not None else []
+        _cut_subtitle(packet, self._timeline)
+        if not lines or not self._timeline.holds(packet.pts * packet.time_base):
+            return
+        head, _ = _split_ass(lines[0])
+        text = head + b"\\N".join(_split_ass(line)[1] for line in lines)
+        coded = self._encoder.encode_subtitle(SubtitleSet.create(text, 0, packet.duration or 0, packet.pts))
+        coded.time_base = packet.time_base
+        coded.pts = coded.dts = packet.pts + self._timeline.ticks(packet.time_base)
+        coded.duration = packet.duration
+        coded.stream = self.stream
+        yield coded
+
+    def end(self) -> Iterable[Packet[Any]]:
+        return ()
+
+
+def _sound_rate(codec: str, rate: int) -> int:
+    """The lowest rate all these encoders know that loses nothing; Opus knows only one of music quality."""
+    if codec == "libopus":
+        return 48000
+    return min((r for r in _SOUND_RATES if r >= rate), default=_SOUND_RATES[0])
+
+
+def _split_ass(line: bytes) -> tuple[bytes, bytes]:
+    """An ASS line as its fields, with the last comma, and its text."""
+    *fields, text = line.split(b",", _ASS_FIELDS)
+    return b",".join([*fields, b""]), text
+
+
+def _cut_subtitle(packet: Packet[Any], timeline: Timeline) -> None:
+    """Shorten what a cut goes through."""
+    if packet.pts is None or not packet.duration:
+        return
+    start = packet.pts * packet.time_base
+    if kept := timeline.cut(start, start + packet.duration * packet.time_base):
+        packet.pts = packet.dts = math.ceil(kept[0] / packet.time_base)
+        packet.duration = round((kept[1] - kept[0]) / packet.time_base)
