@@ -18,6 +18,9 @@ from vidstyle.errors import InputError
 MAX_PIXELS = 8192 * 4320
 """Larger pictures are refused before decoding: a file of 60 bytes can ask for gigabytes."""
 
+_DECODER_MARGIN = 64 * 16384
+"""FFmpeg's decoders count with the width rounded up to 64, so their own limit has to be a little larger."""
+
 # Demuxers that read nothing but the file itself. The list is the guard: FFmpeg follows playlists and scripts by
 # their content, whatever the file's name, and a list of allowed protocols alone does not stop that.
 _FORMATS = (
@@ -59,15 +62,18 @@ def video_stream(container: InputContainer, *, max_pixels: int | None = None) ->
         sound = " (it holds sound only)" if container.streams.audio else ""
         raise InputError(f"There is no video in this file{sound}.", name=name)
     stream = next((s for s in videos if s.disposition & Disposition.default), videos[0])
-    if stream.width * stream.height > limit:
-        raise InputError(
-            f"The picture is {stream.width}x{stream.height} pixels, more than the limit of {limit}.",
-            name=name,
-            hint="raise the limit with --max-pixels if the file is trusted",
-        )
+    check_size(stream.width, stream.height, limit, name)
     context = stream.codec_context
-    context.options = {**context.options, "max_pixels": str(limit)}
+    context.options = {**context.options, "max_pixels": str(limit + _DECODER_MARGIN)}
     return stream
+
+
+def check_size(width: int, height: int, limit: int, name: str) -> None:
+    """Raise InputError where a picture has more than `limit` pixels."""
+    if width * height > limit:
+        raise InputError(
+            f"The picture is {width}x{height} pixels, more than the limit of {limit}.", name=name
+        )
 
 
 def real_videos(container: InputContainer) -> list[VideoStream]:

@@ -15,7 +15,7 @@ from vidstyle.errors import InputError
 from vidstyle.frames import VideoInfo
 from vidstyle.media.colour import HLG, PQ, has_alpha, read_tags, sample_depth
 from vidstyle.media.decode import Tally, stream_frames
-from vidstyle.media.open import open_input, real_videos, video_stream
+from vidstyle.media.open import MAX_PIXELS, check_size, open_input, real_videos, video_stream
 from vidstyle.media.orientation import frame_matrix, is_identity, is_right_angled, swaps_sides
 
 logger = logging.getLogger("vidstyle")
@@ -38,6 +38,7 @@ def probe(path: Path, *, max_pixels: int | None = None) -> VideoInfo:
         frame = _first_frame(container, stream, path)
         matrix, notes = _orientation(frame)
         width, height = frame.width, frame.height
+        check_size(width, height, MAX_PIXELS if max_pixels is None else max_pixels, str(path))
         rate = _rate(stream)
         seconds = _seconds(container, stream)
         return VideoInfo(
