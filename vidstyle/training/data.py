@@ -1,0 +1,184 @@
+"""Pictures to learn from: found, painted once by a teacher, kept on disk, cropped at random."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidstyle.frames import Motion
+from vidstyle.guides import TABLE, StrokeField
+
+log = logging.getLogger("vidstyle")
+
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+VIDEOS = {".mp4", ".webm", ".mkv", ".mov", ".avi"}
+FRAME_STEP = 12
+"""Of a video every so many-th frame is used."""
+SCALES = (0.55, 1.3)
+"""Pictures are shrunk or enlarged by a random factor between these."""
+LARGEST = 448
+"""Longest side, in pixels, of the part of a picture that is painted."""
+FIELD_UNIT = 32
+"""A stored field is field * FIELD_UNIT + 128 as uint8."""
+
+Array = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+Teacher = Callable[[Array, Array], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A picture and what the teacher made of it."""
+
+    source: Bytes
+    """[H, W, 3] RGB."""
+    painted: Bytes
+    """[H, W, 3] RGB."""
+    field: Bytes
+    """[H, W], see FIELD_UNIT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A batch of crops, channels_last, float32; pictures RGB in [0, 1]."""
+
+    source: Tensor
+    """[N, 3, h, w]"""
+    painted: Tensor
+    """[N, 3, h, w]"""
+    guides: Tensor
+    """[N, 1, h, w]"""
+
+
+def find(places: Sequence[Path]) -> list[Path]:
+    """All pictures and videos in the given files and folders, sorted by name."""
+    found: set[Path] = set()
+    for place in places:
+        inside = place.rglob("*") if place.is_dir() else [place]
+        found.update(p for p in inside if p.suffix.lower() in PICTURES | VIDEOS)
+    return sorted(found)
+
+
+def read(path: Path) -> Iterator[Bytes]:
+    """The picture, or every FRAME_STEP-th frame of the video, as RGB uint8 [H, W, 3]; nothing if it cannot be read."""
+    if path.suffix.lower() in PICTURES:
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if picture is not None:
+            yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)  # type: ignore[misc]
+        return
+    video = cv2.VideoCapture(str(path))
+    try:
+        number = 0
+        while video.grab():
+            if number % FRAME_STEP == 0:
+                ok, frame = video.retrieve()
+                if ok:
+                    yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)  # type: ignore[misc]
+            number += 1
+    finally:
+        video.release()
+
+
+def still_field(picture: Array, origin: tuple[float, float] = (0.0, 0.0)) -> Array:
+    """The stroke field [H, W] of a single picture, float32 [H, W, 3] in [0, 1]."""
+    height, width = picture.shape[:2]
+    scale = min(1.0, 320 / max(width, height))
+    zero = np.zeros((max(8, round(height * scale)), max(8, round(width * scale)), 2), np.float32)
+    frame = torch.from_numpy(picture).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        field = StrokeField((width, height), "cpu", origin)(frame, [Motion(zero, zero, True, 0)], [0])
+    return field[0, 0].numpy()
+
+
+def paint(picture: Bytes, teacher: Teacher, random: np.random.Generator) -> Pair:
+    """Scale and crop the picture at random, and have the teacher paint it on a random piece of the stroke field."""
+    scale = random.uniform(*SCALES)
+    scale = min(scale, 2.5 * LARGEST / max(picture.shape[:2]))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=interpolation)  # type: ignore[assignment]
+    top, left = (int(random.integers(0, max(1, side - LARGEST + 1))) for side in picture.shape[:2])
+    picture = picture[top : top + LARGEST, left : left + LARGEST]
+    source = picture.astype(np.float32) / 255
+    field = still_field(source, (random.uniform(0, TABLE), random.uniform(0, TABLE)))
+    # The generator sees the field as it is stored, so the teacher paints on that one.
+    stored = np.clip(np.round(field * FIELD_UNIT + 128), 0, 255).astype(np.uint8)
+    painted = teacher(source, (stored.astype(np.float32) - 128) / FIELD_UNIT)
+    return Pair(picture, np.round(painted * 255).astype(np.uint8), stored)
+
+
+def painted_pairs(
+    files: Iterable[Path], teacher: Teacher, cache: Path, seed: int, smallest: int
+) -> tuple[list[Pair], int]:
+    """Pairs of all files, painted or taken from `cache`, and the number of files that could not be read.
+
+    Parts smaller than `smallest` pixels are left out.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    pairs: list[Pair] = []
+    unreadable = 0
+    for path in files:
+        key = int.from_bytes(hashlib.sha256(f"{path.name} {path.stat().st_size}".encode()).digest()[:8])
+        stored = cache / f"{path.stem}-{key:016x}.npz"
+        if not stored.exists():
+            random = np.random.default_rng((seed, key))
+            new = [paint(picture, teacher, random) for picture in read(path)]
+            _store(stored, new)
+        kept = _load(stored)
+        if not kept:
+            unreadable += 1
+            log.warning("%s cannot be read as a picture or video; it is left out", path.name)
+        pairs += [pair for pair in kept if min(pair.field.shape) >= smallest]
+    return pairs, unreadable
+
+
+def _store(path: Path, pairs: Sequence[Pair]) -> None:
+    arrays = {}
+    for i, pair in enumerate(pairs):
+        arrays |= {
+            f"{i:04d}-source": pair.source,
+            f"{i:04d}-painted": pair.painted,
+            f"{i:04d}-field": pair.field,
+        }
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez(file, **arrays)
+    part.replace(path)
+
+
+def _load(path: Path) -> list[Pair]:
+    with np.load(path) as arrays:
+        names = sorted({name.split("-")[0] for name in arrays.files})
+        return [Pair(arrays[f"{n}-source"], arrays[f"{n}-painted"], arrays[f"{n}-field"]) for n in names]
+
+
+def crops(pairs: Sequence[Pair], count: int, size: int, random: np.random.Generator) -> Sample:
+    """`count` random crops of size x size pixels."""
+    chosen = []
+    for pair in (pairs[i] for i in random.integers(0, len(pairs), count)):
+        top, left = (int(random.integers(0, side - size + 1)) for side in pair.field.shape)
+        part = slice(top, top + size), slice(left, left + size)
+        chosen.append(Pair(pair.source[part], pair.painted[part], pair.field[part]))
+    return sample(chosen)
+
+
+def sample(pairs: Sequence[Pair]) -> Sample:
+    """Pairs of equal size as tensors."""
+
+    def pictures(arrays: list[Bytes]) -> Tensor:
+        return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float().div_(255)
+
+    field = torch.from_numpy(np.stack([p.field for p in pairs]))[:, None]
+    return Sample(
+        pictures([p.source for p in pairs]),
+        pictures([p.painted for p in pairs]),
+        (field.float() - 128) / FIELD_UNIT,
+    )
