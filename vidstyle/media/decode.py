@@ -141,11 +141,11 @@ def _timed(frames: Iterable[VideoFrame], info: VideoInfo, tell: OnDamage) -> Ite
             pts = last + (frame.duration or period)
         elif last < (pts := own + shift) and (after is None or pts <= after or after <= last):
             pass
-        elif after is not None and after > last and pts != last:  # a stray: its neighbours agree without it
+        elif last - period < pts <= last:  # the same time twice
+            pts = last + 1
+        elif after is not None and after > last:  # a stray: its neighbours agree without it
             tell("The time of a frame is wrong; it is put between its neighbours.", index)
             pts = max(last + 1, min(last + period, after - 1))
-        elif pts > last - period:  # the same time twice
-            pts = last + 1
         else:  # recordings glued together: the second begins at its own zero
             tell("Time jumps back; the rest follows without a gap.", index)
             shift += last + period - pts
