@@ -15,8 +15,10 @@ from vidstyle.errors import OutputError
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A kind of file: how FFmpeg calls it, and what it can hold."""
+    """A kind of file, and what it can hold."""
 
+    name: str
+    """How people call it."""
     format: str
     """FFmpeg's name of the muxer."""
     video_codec: str = "libx264"
@@ -37,14 +39,15 @@ class Container:
     """The container counts frames instead of timing them, and knows no reordering."""
 
 
-_MP4 = Container("mp4", subtitle_codec="mov_text", cover="track")
+_MP4 = Container("MP4", "mp4", subtitle_codec="mov_text", cover="track")
 _CONTAINERS = {
     ".mp4": _MP4,
     ".m4v": _MP4,
-    ".mov": Container("mov", subtitle_codec="mov_text"),
-    ".mkv": Container("matroska", subtitle_codec="subrip", cover="attachment", attachments=True),
-    ".webm": Container("webm", "libvpx-vp9", "libopus", "webvtt"),
+    ".mov": Container("QuickTime", "mov", subtitle_codec="mov_text"),
+    ".mkv": Container("Matroska", "matroska", subtitle_codec="subrip", cover="attachment", attachments=True),
+    ".webm": Container("WebM", "webm", "libvpx-vp9", "libopus", "webvtt"),
     ".avi": Container(
+        "AVI",
         "avi",
         audio_codec="libmp3lame",
         chapters=False,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -66,7 +67,7 @@ def join(
         output = open_output(part, container, **_muxer_options(container, encoding.time_base))
         try:
             video = _add_video(output, encoding, container, display_matrix)
-            painted = video_stream(original)
+            painted = video_stream(original, max_pixels=sys.maxsize)  # whatever is there was painted already
             _copy_tags(painted, video)
             tracks = _Tracks(output, original, source, container, timeline, note)
             tracks.add_all(painted, settings)
@@ -138,7 +139,7 @@ def _add_video(
         video = cast(VideoStream, output.add_stream(encoding.codec, rate=encoding.rate))
     except ValueError as error:
         raise OutputError(
-            f"A {container.format} file cannot hold what the encoder {encoding.codec} makes.",
+            f"{container.name} cannot hold what the encoder {encoding.codec} makes.",
             name=f"--codec {encoding.codec}",
             hint="choose another encoder, or an output that ends in .mkv",
         ) from error
@@ -263,7 +264,7 @@ class _Tracks:
             track = Reencode(self.output, stream, codec, self.timeline)
             _copy_tags(stream, track.stream)
             self.by_index[stream.index] = track
-            self.note(f"{_name(stream)} was encoded anew as {codec}: {self._kind} cannot hold it.")
+            self.note(f"{_name(stream)} was encoded anew as {codec}: {self.container.name} cannot hold it.")
         else:
             self.note(f"{_name(stream)} was left out: it cannot be read.")
 
@@ -280,7 +281,7 @@ class _Tracks:
             _copy_tags(stream, track.stream)
             self.by_index[stream.index] = track
         else:
-            self.note(f"{_name(stream)} was left out: {self._kind} cannot hold it.")
+            self.note(f"{_name(stream)} was left out: {self.container.name} cannot hold it.")
 
     def _add_cover(self, stream: Stream) -> None:
         if self.container.cover == "track" and self._fits(lambda output: _copy_cover(stream, output)):
@@ -291,13 +292,15 @@ class _Tracks:
             suffix, kind = ("png", "image/png") if stream.name == "png" else ("jpg", "image/jpeg")
             self.output.add_attachment(f"cover.{suffix}", kind, data)
         else:
-            self.note(f"The cover picture was left out: {self._kind} cannot hold it.")
+            self.note(f"The cover picture was left out: {self.container.name} cannot hold it.")
 
     def _add_attachment(self, stream: AttachmentStream) -> None:
         if self.container.attachments:
             self.output.add_stream_from_template(stream)
         else:
-            self.note(f"The attachment {stream.name or ''} was left out: {self._kind} cannot hold it.")
+            self.note(
+                f"The attachment {stream.name or ''} was left out: {self.container.name} cannot hold it."
+            )
 
     def _place(self, source: Stream, target: Stream, kind: type[Copy]) -> None:
         _copy_tags(source, target)
@@ -315,10 +318,6 @@ class _Tracks:
             with suppress(OSError, ValueError, av.FFmpegError):
                 trial.close()
         return True
-
-    @property
-    def _kind(self) -> str:
-        return f"a {self.container.format} file"
 
 
 def _copy(stream: Stream, output: OutputContainer) -> Stream:
@@ -365,7 +364,7 @@ def _copy_chapters(
 ) -> None:
     chapters = original.chapters()
     if chapters and not container.chapters:
-        note(f"The chapters were left out: a {container.format} file cannot hold them.")
+        note(f"The chapters were left out: {container.name} cannot hold them.")
         return
     kept = []
     for chapter in chapters:

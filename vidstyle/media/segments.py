@@ -224,7 +224,9 @@ class Output(AbstractContextManager["Output"]):
             place = max(place, self._last_pts + 1)
         if abs(place - exact) > _ROUNDED and not self._rounded:
             self._rounded = True
-            self._note("This kind of file shows frames at a fixed rate, so their times were rounded to it.")
+            self._note(
+                f"{self._container.name} shows frames at a fixed rate: their times were rounded to it."
+            )
         return place, 1
 
     def _check_space(self) -> None:
