@@ -243,18 +243,27 @@ def _in_precision(network: PaintNetwork, dtype: torch.dtype) -> PaintNetwork:
 
 def _what_is_wrong(painted: Tensor, frames: Tensor) -> tuple[str | None, ...]:
     """Per frame of the raw output: "nonfinite", "blank" or None. NaN survives into minimum and maximum."""
-    low, high = painted.flatten(1).aminmax(dim=1)
-    source_low, source_high = frames.flatten(1).aminmax(dim=1)
-    return tuple(
-        "nonfinite"
-        if not (bottom >= -PLAUSIBLE and top <= PLAUSIBLE)
-        else "blank"
-        if top - bottom < BLANK_RANGE and lively > LIVELY_RANGE
-        else None
-        for bottom, top, lively in zip(
-            low.tolist(), high.tolist(), (source_high - source_low).tolist(), strict=True
-        )
-    )
+    low, high = _range(painted)
+    reasons: list[str | None] = []
+    for index, (bottom, top) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
+        if not (bottom >= -PLAUSIBLE and top <= PLAUSIBLE):
+            reasons.append("nonfinite")
+        elif top - bottom < BLANK_RANGE and _is_lively(frames[index : index + 1]):
+            reasons.append("blank")
+        else:
+            reasons.append(None)
+    return tuple(reasons)
+
+
+def _is_lively(frame: Tensor) -> bool:
+    low, high = _range(frame)
+    return bool(high - low > LIVELY_RANGE)
+
+
+def _range(pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Smallest and largest value of each of [T, C, H, W]; in memory order, or flattening would copy."""
+    low, high = pictures.permute(0, 2, 3, 1).flatten(1).aminmax(dim=1)
+    return low, high
 
 
 def out_of_memory(error: BaseException) -> bool:
