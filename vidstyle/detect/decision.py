@@ -1,0 +1,213 @@
+"""From a frame and its reference to cues, a score and reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from vidstyle.detect.analysis import COLORS, TEXTURES
+from vidstyle.detect.statistics import Array, worst
+from vidstyle.detect.temporal import Reference
+
+REASONS = (
+    "flicker",
+    "noise",
+    "blur",
+    "color",
+    "texture",
+    "blank",
+    "duplicate",
+    "invalid",
+    "displaced",
+)
+"""Everything that a verdict may give as a reason."""
+
+GRID = (16, 9)
+"""Cells of a landscape picture that faults are looked for in."""
+FLOORS = np.array([1.2, 0.8, 0.8, 1.2, 1.2], np.float32)
+"""Deviation of a cell, per channel, that is never worth mentioning."""
+LEAST_SUPPORT = 0.3
+"""Cells with less trusted area are left out."""
+ONE_SIDED_DOUBT = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """How a measured number becomes evidence: its weight, and the spread it has in the calmest video."""
+
+    floor: float
+    weight: float
+    typical: float
+    """Its usual value, for the first frames of a video, which have no history."""
+    texture: bool = False
+
+
+CUES: Mapping[str, Cue] = {
+    "color_worst": Cue(0.25, 1.0, 1.1),
+    "texture_worst": Cue(0.25, 1.0, 1.1, texture=True),
+    "color_shift": Cue(0.25, 0.8, 0.8),
+    "texture_shift": Cue(0.2, 0.9, 0.8, texture=True),
+    "color_mean": Cue(0.06, 1.0, 0.5),
+    "texture_mean": Cue(0.05, 1.1, 0.5, texture=True),
+    "level": Cue(0.4, 1.0, 0.2),
+    "energy": Cue(0.25, 1.0, 0.2, texture=True),
+    "standstill": Cue(0.35, 1.2, 0.0),
+}
+NAMES = tuple(CUES)
+
+THRESHOLD = 5.0
+"""Robust standard deviations; a score of 1 is this many."""
+SUSPICION = 0.7
+"""Frames above this score are no neighbours and no history for the final judgement of others."""
+FLAT = 1.5
+"""Deviation of the luma of a blank picture, in grey levels, at most."""
+CERTAIN = 8.0
+"""Score of a frame that is bad beyond doubt."""
+SOFTNESS = 4.0
+NOTABLE = 1.5
+"""Grey levels a whole frame must be off for a reason to be named after that."""
+LOCAL = 0.5
+"""A fault over less than this share of the picture is local."""
+
+FLOOR, WEIGHT, TYPICAL = np.array([(c.floor, c.weight, c.typical) for c in CUES.values()], np.float32).T
+STANDSTILL = NAMES.index("standstill")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was measured in one frame: the cues in the order of NAMES (nan: cannot be told), and where."""
+
+    cues: Array
+    deviation: Array | None
+    """Largest deviation in units of what is usual there, per cell [rows, columns]."""
+    level: Array
+    """Mean signed shift of the frame per channel, [5]."""
+
+
+def grid_size(width: int, height: int) -> tuple[int, int]:
+    """Columns and rows of the cells."""
+    return GRID if width >= height else (GRID[1], GRID[0])
+
+
+def cell_means(values: Array, weight: Array, size: tuple[int, int]) -> Array:
+    """Weighted means over the cells: float32 [h, w, C] and [h, w] -> [rows, columns, C]."""
+    weighted = values * weight[..., None]
+    parts = [
+        np.atleast_3d(cv2.resize(weighted[..., c : c + 4], size, interpolation=cv2.INTER_AREA))
+        for c in range(0, values.shape[2], 4)  # OpenCV averages at most four channels
+    ]
+    share = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
+    return np.concatenate(parts, 2) / np.maximum(share, 1e-3)[..., None]
+
+
+def measure(styled: Array, reference: Reference | None, contrast: Array, standstill: float) -> Finding:
+    """Compares a styled analysis picture [h, w, 5] with its reference."""
+    cues = np.full(len(NAMES), np.nan, np.float32)
+    cues[STANDSTILL] = standstill
+    nothing = Finding(cues, None, np.zeros(styled.shape[2], np.float32))
+    if reference is None:
+        return nothing
+    size = grid_size(styled.shape[1], styled.shape[0])
+    weight = reference.supported.astype(np.float32)
+    support = cv2.resize(weight, size, interpolation=cv2.INTER_AREA) > LEAST_SUPPORT
+    if support.sum() < 3:
+        return nothing
+    difference = styled - reference.styled
+    means = cell_means(
+        np.concatenate(
+            [np.abs(difference), difference, reference.spread, np.abs(reference.source_change)], 2
+        ),
+        weight,
+        size,
+    )
+    absolute, signed, spread, source = np.split(means, 4, 2)
+    doubt = 1.0 if reference.both_sides else ONE_SIDED_DOUBT
+    usual = (1.2 * spread + 0.8 * contrast * source + FLOORS) * np.float32(doubt)
+    deviating = np.where(support[..., None], absolute / usual, 0)
+    shifted = np.where(support[..., None], np.abs(signed) / usual, 0)
+    total = weight.sum()
+    level, source_level = (
+        (values * weight[..., None]).sum((0, 1)) / total for values in (difference, reference.source_change)
+    )
+    excess = np.maximum(np.abs(level) - 1.5 * contrast * np.abs(source_level), 0) / doubt
+    cues[:STANDSTILL] = (
+        worst(deviating[..., COLORS].max(2)),
+        worst(deviating[..., TEXTURES].max(2)),
+        worst(shifted[..., COLORS].max(2)),
+        worst(shifted[..., TEXTURES].max(2)),
+        deviating[support][:, COLORS].mean(),
+        deviating[support][:, TEXTURES].mean(),
+        excess[COLORS].max(),
+        excess[TEXTURES].max(),
+    )
+    return Finding(cues, deviating.max(2), level)
+
+
+def evidence(cues: Array, history: Array) -> Array:
+    """Weighted robust standard scores of cues [C] within their history [N, C]; -THRESHOLD where nothing can be told."""
+    prior = TYPICAL + np.array([[-1], [0], [1]], np.float32) * (FLOOR + 0.1 * TYPICAL)
+    known = np.concatenate([history.reshape(-1, len(NAMES)), prior])
+    middle = np.nanmedian(known, 0)
+    spread = 1.4826 * np.nanmedian(np.abs(known - middle), 0) + FLOOR + 0.1 * np.abs(middle)
+    scores = WEIGHT * (cues - middle) / spread
+    if not cues[STANDSTILL] > np.log(4):
+        scores[STANDSTILL] = np.nan
+    return np.nan_to_num(scores, nan=-THRESHOLD).astype(np.float32)
+
+
+def combine(scores: Array) -> float:
+    """One score >= 0 from all the evidence: the strongest, supported by the second. 1 where both are THRESHOLD."""
+    second, first = np.sort(scores)[-2:]
+    total = float(0.7 * first + 0.3 * second) / THRESHOLD
+    # a soft corner at 0: below the threshold, too, a better picture gets a lower score
+    return float(np.logaddexp(0, SOFTNESS * total) / np.logaddexp(0, SOFTNESS))
+
+
+def certain(source: Array, styled: Array, reference: Reference | None, invalid: str | None) -> str | None:
+    """The reason why a frame is bad beyond doubt, if it is: "invalid" or "blank"."""
+    if invalid is not None:
+        return "blank" if invalid == "blank" else "invalid"
+    if styled[..., 0].std() >= FLAT:
+        return None
+    expected = (
+        source if reference is None else reference.styled
+    )  # a style may well paint a pale picture white
+    return "blank" if expected[..., 0].std() > (4 * FLAT if reference is None else 2 * FLAT) else None
+
+
+def reasons(scores: Array, finding: Finding, sure: str | None) -> tuple[str, ...]:
+    """Names of what is wrong, the strongest first, from the evidence of a flagged frame."""
+    found = [sure] if sure else []
+    for i in np.argsort(-scores):
+        if scores[i] > 0.75 * THRESHOLD or (not found and i == int(np.argmax(scores))):
+            found.append(_reason(NAMES[i], finding.level))
+    return tuple(dict.fromkeys(found))
+
+
+def _reason(cue: str, level: Array) -> str:
+    if cue == "standstill":
+        return "duplicate"
+    if CUES[cue].texture:
+        strongest = level[TEXTURES][np.argmax(np.abs(level[TEXTURES]))]
+        return "texture" if abs(strongest) < NOTABLE else "noise" if strongest > 0 else "blur"
+    chroma = float(np.abs(level[1:3]).max())
+    return "flicker" if abs(float(level[0])) > max(NOTABLE, chroma) else "color"
+
+
+def region(finding: Finding, picture: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    """x, y, width, height in a picture of (width, height) pixels around the deviating cells; None if they are many."""
+    if finding.deviation is None:
+        return None
+    bad = finding.deviation > max(2.0, 0.5 * float(finding.deviation.max()))
+    rows, columns = np.flatnonzero(bad.any(1)), np.flatnonzero(bad.any(0))
+    if not len(rows):
+        return None
+    cells = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    if (cells[2] - cells[0]) * (cells[3] - cells[1]) > LOCAL * bad.size:
+        return None
+    scale = (picture[0] / bad.shape[1], picture[1] / bad.shape[0]) * 2
+    x0, y0, x1, y1 = (round(float(c * k)) for c, k in zip(cells, scale, strict=True))
+    return x0, y0, x1 - x0, y1 - y0

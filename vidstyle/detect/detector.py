@@ -1,0 +1,195 @@
+"""The stage that looks for bad frames."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from vidstyle.detect import decision
+from vidstyle.detect.analysis import COLORS, analyse
+from vidstyle.detect.decision import CERTAIN, NAMES, SUSPICION, Finding, combine, evidence, measure
+from vidstyle.detect.statistics import Array
+from vidstyle.detect.temporal import REACH, Reference, Sight, displacement, look, refer, tolerance
+from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
+from vidstyle.models.features import FeatureNetwork
+
+LOOK_AHEAD = 2 * REACH
+"""Frames that are read before one is judged: its neighbours, and theirs to see which of them to trust."""
+HISTORY = 30
+"""Frames before one that tell what is usual."""
+RECENT = 12
+"""Frames over which the source's noise and the style's contrast are measured."""
+CONTEXT_FRAMES = 2 * HISTORY + RECENT + REACH
+"""So many frames after a start in the middle of a video the scores are those of an undisturbed run."""
+
+
+@dataclass(slots=True)
+class _Frame:
+    """One frame on its way through the detector."""
+
+    index: int
+    pts: int
+    duration: int
+    source: Tensor | None
+    styled: Tensor | None
+    damaged: bool
+    shot: int
+    invalid: str | None
+    sight: Sight
+    reference: Reference | None = None
+    cues: Array | None = None
+    """Of the first judgement, from all neighbours."""
+    suspect: bool = False
+
+
+def detect(
+    batches: Iterable[StyledBatch], *, threshold: float = 1.0, features: FeatureNetwork | None = None
+) -> Generator[CheckedFrame, None, None]:
+    """Yields every frame once, in order, with its verdict, `LOOK_AHEAD` frames after it was read.
+
+    `batches` must have passed `flow.track_motion` (ValueError otherwise). Frames whose score exceeds `threshold` are
+    flagged; scores are given in units of it. They depend neither on how frames are batched nor, `CONTEXT_FRAMES`
+    after the first, on where the run began.
+    """
+    detector = _Detector(threshold)
+    for batch in batches:
+        if len(batch.source.motion) != len(batch.source):
+            raise ValueError("the batches lack their motion: pass them through flow.track_motion first")
+        for i in range(len(batch.source)):
+            detector.add(batch, i)
+            yield from detector.advance()
+    yield from detector.finish()
+
+
+class _Detector:
+    """Frames are numbered from 0 as they come. Frame n is screened when n + REACH is there, judged at n + LOOK_AHEAD."""
+
+    def __init__(self, threshold: float) -> None:
+        self._threshold = threshold
+        self._frames: dict[int, _Frame] = {}
+        self._last = -1
+
+    def add(self, batch: StyledBatch, i: int) -> None:
+        source, styled, motion = batch.source.pixels[i], batch.pictures[i], batch.source.motion[i]
+        before = self._sight(self._last)
+        self._last += 1
+        self._frames[self._last] = _Frame(
+            index=batch.source.indices[i],
+            pts=batch.source.pts[i],
+            duration=batch.source.durations[i],
+            source=source,
+            styled=styled,
+            damaged=batch.source.damaged[i],
+            shot=motion.shot,
+            invalid=batch.invalid[i],
+            sight=look(analyse(source), analyse(styled), motion, before),
+        )
+
+    def advance(self) -> Generator[CheckedFrame, None, None]:
+        """What becomes possible now that frame `_last` is there, or known not to exist."""
+        if self._last - REACH in self._frames:
+            self._screen(self._last - REACH)
+        if self._last - LOOK_AHEAD in self._frames:
+            yield self._judge(self._last - LOOK_AHEAD)
+        self._frames.pop(self._last - LOOK_AHEAD - HISTORY - RECENT - 1, None)
+
+    def finish(self) -> Generator[CheckedFrame, None, None]:
+        for _ in range(LOOK_AHEAD):
+            self._last += 1
+            yield from self.advance()
+
+    def _sight(self, number: int) -> Sight | None:
+        frame = self._frames.get(number)
+        return frame.sight if frame else None
+
+    def _screen(self, number: int) -> None:
+        frame = self._frames[number]
+        allowed, contrast = self._recent(number)
+        frame.reference = refer(self._sight, number, tolerance=allowed)
+        styled = frame.sight.styled
+        frame.cues = measure(styled, frame.reference, contrast, self._standstill(number, styled)).cues
+        score = combine(evidence(frame.cues, self._history(number, number, trusted=False)))
+        sure = decision.certain(frame.sight.source, styled, frame.reference, frame.invalid)
+        frame.suspect = score > SUSPICION or sure is not None
+
+    def _judge(self, number: int) -> CheckedFrame:
+        """Without the neighbours, and the history, that are suspect themselves."""
+        frame = self._frames[number]
+        sight, shape = frame.sight, frame.sight.styled.shape
+        allowed, contrast = self._recent(number)
+        near = range(number - REACH, number + REACH + 1)
+        suspects = frozenset(n for n in near if n != number and n in self._frames and self._frames[n].suspect)
+        reference, frame.reference = frame.reference, None
+        if suspects:
+            reference = refer(self._sight, number, tolerance=allowed, without=suspects)
+        history = self._history(number, number + REACH, trusted=True)
+        before = self._sight(number - 1)
+
+        def examine(styled: Array) -> tuple[Finding, Array]:
+            finding = measure(styled, reference, contrast, standstill(sight, before, styled, contrast))
+            return finding, evidence(finding.cues, history)
+
+        def total(scores: Array, sure: str | None) -> float:
+            return max(combine(scores), CERTAIN if sure else 0.0) / self._threshold
+
+        def judge(picture: Tensor) -> float:
+            styled = analyse(picture)
+            assert styled.shape == shape
+            return total(examine(styled)[1], decision.certain(sight.source, styled, reference, None))
+
+        finding, scores = examine(sight.styled)
+        sure = decision.certain(sight.source, sight.styled, reference, frame.invalid)
+        score = total(scores, sure)
+        flagged = score > 1
+        source, styled = frame.source, frame.styled
+        frame.source = frame.styled = None
+        assert source is not None and styled is not None
+        return CheckedFrame(
+            index=frame.index,
+            pts=frame.pts,
+            duration=frame.duration,
+            source=source,
+            styled=styled,
+            damaged=frame.damaged,
+            shot=frame.shot,
+            verdict=Verdict(
+                score=score,
+                flagged=flagged,
+                reasons=decision.reasons(scores, finding, sure) if flagged else (),
+                cues={name: float(s) / decision.THRESHOLD for name, s in zip(NAMES, scores, strict=True)},
+                region=decision.region(finding, (styled.shape[2], styled.shape[1])) if flagged else None,
+                reference="none" if reference is None else "both" if reference.both_sides else "one side",
+            ),
+            judge=judge if flagged else None,
+        )
+
+    def _recent(self, number: int) -> tuple[float, Array]:
+        """Tolerance of the source's difference, in grey levels, and the style's contrast [5], around a frame."""
+        sights = [s for n in range(number - RECENT, number + 1) if (s := self._sight(n))]
+        contrast = np.clip(np.median([s.contrast for s in sights], 0), 0.5, 3)
+        return tolerance([s.residual for s in sights if not s.cut and not s.still]), contrast
+
+    def _history(self, number: int, until: int, *, trusted: bool) -> Array:
+        """Cues [N, C] of the frames around a frame; `trusted`: of those that are not suspect."""
+        near = (self._frames.get(n) for n in range(number - HISTORY, until + 1) if n != number)
+        rows = [f.cues for f in near if f and f.cues is not None and not (trusted and f.suspect)]
+        return np.array(rows, np.float32).reshape(-1, len(NAMES))
+
+    def _standstill(self, number: int, styled: Array) -> float:
+        frame = self._frames[number]
+        return standstill(frame.sight, self._sight(number - 1), styled, self._recent(number)[1])
+
+
+def standstill(here: Sight, before: Sight | None, styled: Array, contrast: Array) -> float:
+    """How much less the styled picture changed than the source's motion would have it (log ratio); nan at rest."""
+    if before is None or here.cut:
+        return float("nan")
+    change = float(np.abs(styled - before.styled)[..., COLORS].mean())
+    source = float(np.abs(here.source - before.source)[..., COLORS].mean())
+    expected = min(displacement(before.styled, here.back), source * float(contrast[0]))
+    if min(expected, source) < 0.15:
+        return float("nan")
+    return float(np.log((expected + 0.05) / (change + 0.05)))

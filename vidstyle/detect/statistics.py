@@ -1,0 +1,78 @@
+"""Robust statistics of small stacks of pictures and short rows of numbers."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@cache
+def median_network(count: int) -> tuple[tuple[int, int, bool, bool], ...]:
+    """The comparisons that bring the middle one or two of `count` values to their sorted places.
+
+    Batcher's odd-even merge sort (Batcher 1968, "Sorting networks and their applications") without the comparisons,
+    and the halves of comparisons, that the middle does not need. Each is (i, j, minimum wanted at i, maximum
+    wanted at j).
+    """
+    comparators = []
+    p = 1
+    while p < count:
+        k = p
+        while k >= 1:
+            for j in range(k % p, count - k, 2 * k):
+                for i in range(min(k, count - j - k)):
+                    if (i + j) // (2 * p) == (i + j + k) // (2 * p):
+                        comparators.append((i + j, i + j + k))
+            k //= 2
+        p *= 2
+    wanted = {(count - 1) // 2, count // 2}
+    kept = []
+    for i, j in reversed(comparators):
+        if i in wanted or j in wanted:
+            kept.append((i, j, i in wanted, j in wanted))
+            wanted |= {i, j}
+    return tuple(reversed(kept))
+
+
+def masked_median(stack: Array, valid: Mask) -> Array:
+    """Median over the first axis of float32 [N, h, w, C], of the entries where bool [N, h, w] is true.
+
+    Where nothing is valid the result is 0.
+    """
+    # Absent entries become plus and minus infinity in turn, so the middle of all is the middle of the valid ones:
+    # between the two middle rows if an even number is absent, in the lower one if one more is plus infinity.
+    absent = ~valid
+    rank = np.cumsum(absent, 0, dtype=np.int8)
+    fill = np.where(rank % 2 == 1, np.float32(np.inf), np.float32(-np.inf))
+    rows = list(np.where(absent[..., None], fill[..., None], stack))
+    odd = rank[-1] % 2 == 1
+    if len(rows) % 2 == 1:  # one more absent row makes the number even
+        rows.append(
+            np.broadcast_to(np.where(odd, -np.inf, np.inf)[..., None], rows[0].shape).astype(np.float32)
+        )
+        odd = ~odd
+    spare = np.empty_like(rows[0])
+    for i, j, low, high in median_network(len(rows)):
+        if low and high:
+            np.minimum(rows[i], rows[j], out=spare)
+            np.maximum(rows[i], rows[j], out=rows[j])
+            rows[i], spare = spare, rows[i]
+        elif low:
+            np.minimum(rows[i], rows[j], out=rows[i])
+        else:
+            np.maximum(rows[i], rows[j], out=rows[j])
+    lower, upper = rows[len(rows) // 2 - 1], rows[len(rows) // 2]
+    with np.errstate(invalid="ignore"):
+        middle = np.where(odd[..., None], lower, (lower + upper) * np.float32(0.5))
+    return np.where(np.isfinite(middle), middle, np.float32(0))
+
+
+def worst(values: Array, count: int = 2) -> float:
+    """Mean of the `count` largest values."""
+    flat = values.ravel()
+    return float(flat.mean()) if flat.size <= count else float(np.partition(flat, -count)[-count:].mean())
