@@ -38,6 +38,9 @@ _OUTPUT_CORRUPT = 0x8
 _DAMAGE = (av.FFmpegError, IndexError, AttributeError)
 """What PyAV raises on damaged packets and containers."""
 
+_FRAGILE_WITH_THREADS = {"vp8", "vp9", "libdav1d", "av1"}
+"""Decoders whose threads drop good frames after a damaged one."""
+
 _READ_ATTEMPTS = 100
 """Read errors in a row after which the rest of the file is given up."""
 
@@ -172,20 +175,41 @@ class Tally:
 
 
 def _all_frames(info: VideoInfo, tell: OnDamage) -> Generator[VideoFrame, None, None]:
-    """All frames of a file in presentation order, decoded by as many threads as there are cores."""
+    """All frames of a file in presentation order, decoded by as many threads as there are cores.
+
+    Several threads lose more frames to an error than one does: those they still hold at the end of the file, or
+    with some codecs all up to the next key frame. There one thread goes over the file again for what is missing.
+    """
     tally = Tally(tell)
-    yield from _file_frames(info, "AUTO", tally)
-    if tally.damaged and tally.frames < tally.packets:
-        # An error while the decoder is being emptied loses the frames its other threads still hold, and silently.
-        # One thread alone gives the same frames, and those.
-        yield from itertools.islice(_file_frames(info, "NONE", Tally(_ignore)), tally.frames, None)
+    given, last_pts = 0, None
+    with closing(_file_frames(info, tally)) as frames:
+        for frame in frames:
+            if tally.damaged and info.codec in _FRAGILE_WITH_THREADS:
+                break
+            yield frame
+            given, last_pts = given + 1, frame.pts
+    if not tally.damaged or given >= tally.packets:
+        return
+
+    def tell_the_rest(message: str, index: int) -> None:
+        if index > given:
+            tell(message, index)
+
+    with closing(_file_frames(info, Tally(tell_the_rest), one_thread=True)) as frames:
+        if given:
+            candidates = itertools.islice(frames, given - 1, None)
+            next((frame for frame in candidates if frame.pts == last_pts), None)
+        yield from frames
 
 
-def _file_frames(info: VideoInfo, thread_type: str, tally: Tally) -> Generator[VideoFrame, None, None]:
+def _file_frames(
+    info: VideoInfo, tally: Tally, *, one_thread: bool = False
+) -> Generator[VideoFrame, None, None]:
     width, height = info.coded_size
     with open_input(info.path) as container:
         stream = video_stream(container, max_pixels=max(MAX_PIXELS, width * height))
-        stream.thread_type = thread_type
+        stream.thread_type = "NONE" if one_thread else "AUTO"
+        stream.codec_context.thread_count = 1 if one_thread else 0
         yield from stream_frames(container, stream, tally)
 
 
@@ -240,10 +264,6 @@ def _packets(container: InputContainer, stream: VideoStream, tally: Tally) -> It
     flush: Packet[Any] = Packet()
     flush.stream = stream
     yield flush
-
-
-def _ignore(message: str, index: int) -> None:
-    """Told of what has been told before."""
 
 
 def _words(error: BaseException) -> str:
