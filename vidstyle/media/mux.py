@@ -76,10 +76,23 @@ def join(
             pictures = _video_packets(segments, folder, encoding, video, timeline)
             _write(output, video, heapq.merge(pictures, tracks.packets(), key=_time), note)
             output.close()
+            if not _keeps_pixel_shape(part, encoding.sample_aspect_ratio):
+                ratio = encoding.sample_aspect_ratio
+                note(f"The shape of the pixels ({ratio.numerator}:{ratio.denominator}) could not be kept.")
         except BaseException:
             with suppress(OSError, ValueError, av.FFmpegError):  # it fails again where it failed before
                 output.close()
             raise
+
+
+def check_video(container: Container, encoding: Encoding) -> None:
+    """Raise OutputError unless the container takes what the encoder makes."""
+    if not _fits(container, lambda output: _add_video(output, encoding, container, None)):
+        raise OutputError(
+            f"{container.name} cannot hold what the encoder {encoding.codec} makes.",
+            name=f"--codec {encoding.codec}",
+            hint="choose another encoder, or an output that ends in .mkv",
+        )
 
 
 def decoding_times(pts: Iterable[int], delay: int) -> Iterator[int]:
@@ -135,14 +148,7 @@ def _muxer_options(container: Container, time_base: Fraction) -> dict[str, str]:
 def _add_video(
     output: OutputContainer, encoding: Encoding, container: Container, display_matrix: tuple[int, ...] | None
 ) -> VideoStream:
-    try:
-        video = cast(VideoStream, output.add_stream(encoding.codec, rate=encoding.rate))
-    except ValueError as error:
-        raise OutputError(
-            f"{container.name} cannot hold what the encoder {encoding.codec} makes.",
-            name=f"--codec {encoding.codec}",
-            hint="choose another encoder, or an output that ends in .mkv",
-        ) from error
+    video = cast(VideoStream, output.add_stream(encoding.codec, rate=encoding.rate))
     encoding.configure(video.codec_context)
     encoding.open_context(video.codec_context)  # nothing is encoded with it: it describes the track
     video.time_base = encoding.time_base
@@ -307,17 +313,29 @@ class _Tracks:
         self.by_index[source.index] = kind(target, self.timeline, strict=self.container.fixed_rate)
 
     def _fits(self, build: Callable[[OutputContainer], object]) -> bool:
-        """Whether the container takes a track, found out by asking its muxer for a header."""
-        trial = open_output(Path(os.devnull), self.container)
-        try:
-            build(trial)
-            trial.start_encoding()
-        except (av.FFmpegError, ValueError, KeyError):
-            return False
-        finally:
-            with suppress(OSError, ValueError, av.FFmpegError):
-                trial.close()
+        return _fits(self.container, build)
+
+
+def _fits(container: Container, build: Callable[[OutputContainer], object]) -> bool:
+    """Whether the container takes a track, found out by asking its muxer for a header."""
+    trial = open_output(Path(os.devnull), container)
+    try:
+        build(trial)
+        trial.start_encoding()
+    except (av.FFmpegError, ValueError, KeyError):
+        return False
+    finally:
+        with suppress(OSError, ValueError, av.FFmpegError):
+            trial.close()
+    return True
+
+
+def _keeps_pixel_shape(part: Path, wanted: Fraction) -> bool:
+    # Matroska's muxer is not told by PyAV, so it depends on whether the coded pictures carry it themselves.
+    if wanted == 1:
         return True
+    with open_input(part) as written:
+        return video_stream(written, max_pixels=sys.maxsize).sample_aspect_ratio == wanted
 
 
 def _copy(stream: Stream, output: OutputContainer) -> Stream:

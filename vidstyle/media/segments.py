@@ -28,7 +28,7 @@ from vidstyle.media.colour import from_rgb
 from vidstyle.media.containers import Container, container_for
 from vidstyle.media.encode import EncodeSettings, plan_encoding
 from vidstyle.media.files import free_bytes, output_errors, replace_file, size_in_words
-from vidstyle.media.mux import join
+from vidstyle.media.mux import check_video, join
 from vidstyle.media.orientation import as_stored, is_identity, swaps_sides
 from vidstyle.media.store import SEGMENT_FRAMES, EncodedPacket, SegmentStore, SegmentWriter
 
@@ -127,6 +127,7 @@ class Output(AbstractContextManager["Output"]):
         for text in self._encoding.notes:
             self._note(text)
         header = self._open_encoder().extradata or b""  # shows early whether the encoder can be used at all
+        check_video(self._container, self._encoding)
         with output_errors(self._output):
             try:
                 reason = self._store.open(self._fingerprint, header, resume=self._resume)
