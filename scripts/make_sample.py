@@ -12,7 +12,6 @@ right, y up, z into the picture.
 from __future__ import annotations
 
 import argparse
-import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -100,9 +99,10 @@ def write(path: Path, size: tuple[int, int], seconds: float) -> None:
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
         sound = av.AudioFrame.from_ndarray(tune(seconds), format="fltp", layout="stereo")
         sound.sample_rate, sound.pts, sound.time_base = SAMPLE_RATE, 0, Fraction(1, SAMPLE_RATE)
-        pictures = (av.VideoFrame.from_ndarray(frame, format="rgb24") for frame in frames(size, seconds))
-        for frame in itertools.chain(pictures, [None]):
+        for picture in frames(size, seconds):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             container.mux(video.encode(frame))
+        container.mux(video.encode(None))
         for frame in (sound, None):
             container.mux(audio.encode(frame))
 

@@ -60,7 +60,7 @@ def cell_size(descriptor: int) -> tuple[int, int]:
 
     try:
         answer = fcntl.ioctl(descriptor, termios.TIOCGWINSZ, bytes(8))
-    except OSError:
+    except (OSError, ValueError):
         return 10, 20
     rows, columns, width, height = struct.unpack("HHHH", answer)
     return (width // columns, height // rows) if 0 < columns <= width and 0 < rows <= height else (10, 20)

@@ -36,7 +36,8 @@ def drive(view: ProgressView, frames: int, pause: float) -> None:
         )
     )
     for index in range(frames):
-        shown = pictures(index, view.preview_size) if view.wants_preview(time.monotonic()) else (None, None)
+        room = view.preview_due()
+        shown = pictures(index, room) if room else (None, None)
         flagged = index % 40 == 20
         score = 1.3 if flagged else 0.2 + 0.5 * (index % 17 == 0)
         action = ("kept" if index % 80 == 20 else "repaired") if flagged else "none"

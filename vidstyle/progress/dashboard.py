@@ -38,7 +38,7 @@ PREVIEW_INTERVAL = {"kitty": 0.25, "blocks": 0.25, "sixel": 1.0, "none": float("
 PREVIEW_ROWS = 14
 """The most rows of the screen that pictures take."""
 
-_COLORS = {None: 0, "standard": 16, "windows": 16, "256": 256, "truecolor": 1 << 24}
+COLORS = {None: 0, "standard": 16, "windows": 16, "256": 256, "truecolor": 1 << 24}
 _MARKS = "▁▂▃▄▅▆▇█"
 _ASCII_MARKS = "_.-:=+*#"
 _IMAGE = 7_160_233
@@ -61,17 +61,12 @@ class DashboardView(ProgressView):
         """Stop drawing; a run that did not finish leaves its bar, which shows how far it came."""
         self._stop(keep=True)
 
-    @property
-    def preview_size(self) -> tuple[int, int]:  # type: ignore[override]
-        return self._dashboard.preview_size if self._dashboard else (0, 0)
-
-    def wants_preview(self, now: float) -> bool:
+    def preview_due(self) -> tuple[int, int] | None:
+        now = time.monotonic()
         if self._dashboard is None or now - self._asked < PREVIEW_INTERVAL[self._dashboard.graphics]:
-            return False
-        if self.preview_size == (0, 0):
-            return False
+            return None
         self._asked = now
-        return True
+        return self._dashboard.preview_size
 
     def listen(self, event: Event) -> None:
         match event:
@@ -121,7 +116,7 @@ class Dashboard:
     """A rich renderable that shows one run. `take` is called by the pipeline, drawing happens in rich's thread."""
 
     def __init__(self, run: RunStarted, console: Console, pictures: bool) -> None:
-        colors = _COLORS.get(console.color_system, 0)
+        colors = COLORS.get(console.color_system, 0)
         self.graphics = preview.choose_graphics(os.environ, colors) if pictures else "none"
         self._truecolor = colors > 256
         self._unicode = _speaks_unicode(console)
@@ -136,10 +131,10 @@ class Dashboard:
         self._lengths: list[int] = []
 
     @property
-    def preview_size(self) -> tuple[int, int]:
-        """Width, height in pixels of one pane; 0, 0 where there is no room for pictures."""
+    def preview_size(self) -> tuple[int, int] | None:
+        """Width, height in pixels of one pane; None where there is no room for pictures."""
         pane, cell = self._pane(), self._cell()
-        return (pane[0] * cell[0], pane[1] * cell[1]) if pane else (0, 0)
+        return (pane[0] * cell[0], pane[1] * cell[1]) if pane else None
 
     def take(self, event: FrameDone | StageTimes, now: float) -> None:
         """Count `event` at `now` (seconds of time.monotonic()); it is seen at the next redraw."""

@@ -24,7 +24,7 @@ class PlainView(ProgressView):
         self._clock = clock
         self._tally: Tally | None = None
         self._last_time = 0.0
-        self._last_fraction = 0.0
+        self._last_tenth = 0
 
     def listen(self, event: Event) -> None:
         match event:
@@ -42,7 +42,7 @@ class PlainView(ProgressView):
     def _start(self, run: RunStarted) -> None:
         now = self._clock()
         self._tally = Tally(run, now)
-        self._last_time, self._last_fraction = now, self._tally.fraction or 0.0
+        self._last_time, self._last_tenth = now, _tenth(self._tally)
         width, height = run.size
         resumed = f", resumed at frame {run.resumed_at}" if run.resumed_at else ""
         self._say(f"{run.input} -> {run.output} ({run.style}, {width}x{height}, {run.device}{resumed})")
@@ -53,17 +53,22 @@ class PlainView(ProgressView):
         now = self._clock()
         self._tally.add(frame, now)
         waited = now - self._last_time
-        fraction = self._tally.fraction or 0.0
-        if waited < 1 or (waited < 10 and fraction - self._last_fraction < 0.1):
+        tenth = _tenth(self._tally)
+        if waited < 1 or (waited < 10 and tenth <= self._last_tenth):
             return
-        self._last_time, self._last_fraction = now, fraction
-        percent = [f"{fraction:4.0%}"] if self._tally.fraction is not None else []
+        self._last_time, self._last_tenth = now, tenth
+        percent = [f"{self._tally.fraction:4.0%}"] if self._tally.fraction is not None else []
         found = [f"{self._tally.flagged} flagged"] if self._tally.flagged else []
         self._say(", ".join(percent + pace(self._tally) + found))
 
     def _say(self, line: str) -> None:
         self._stream.write(printable(line) + "\n")
         self._stream.flush()
+
+
+def _tenth(tally: Tally) -> int:
+    """How many tenths of the way are done."""
+    return tally.done * 10 // tally.total if tally.total else 0
 
 
 class JsonView(ProgressView):

@@ -12,9 +12,6 @@ from vidstyle.events import Event
 class ProgressView:
     """A context manager whose `listen` is the run's listener. This one is silent."""
 
-    preview_size: tuple[int, int] = (0, 0)
-    """Width, height in pixels of the box that each picture of a preview should fit into."""
-
     def __enter__(self) -> Self:
         return self
 
@@ -26,12 +23,12 @@ class ProgressView:
     def listen(self, event: Event) -> None:
         """Take note of `event`. Costs microseconds: drawing happens by time, elsewhere."""
 
-    def wants_preview(self, now: float) -> bool:
-        """Whether the next FrameDone should carry pictures. True also counts as having asked.
+    def preview_due(self) -> tuple[int, int] | None:
+        """Width, height in pixels of the box that the next FrameDone's pictures should fit into, by time; else None.
 
-        now  seconds of time.monotonic().
+        A size counts as having been asked for.
         """
-        return False
+        return None
 
 
 class SafeStream:
