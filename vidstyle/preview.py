@@ -1,7 +1,7 @@
 """Pictures in a terminal: which kind it can show, and the characters that draw them.
 
     kitty   the kitty graphics protocol: true pixels (kitty, Ghostty)
-    sixel   DEC's sixel graphics: pixels in up to 256 colours (foot, WezTerm, iTerm2, Konsole, mlterm, contour)
+    sixel   DEC's sixel graphics: pixels, of which we use 64 colours (foot, WezTerm, iTerm2, Konsole, mlterm, contour)
     blocks  U+2580, the upper half block, in two colours per cell: everywhere else
     none    a terminal without colours
 
@@ -117,10 +117,10 @@ def blocks(picture: np.ndarray, *, truecolor: bool = True) -> list[str]:
 
 
 def sixel(picture: np.ndarray) -> str:
-    """The picture as one sixel sequence in 256 colours, its height cut to whole bands of six pixels."""
+    """The picture as one sixel sequence in 64 colours, its height cut to whole bands of six pixels."""
     height, width = picture.shape[0] // 6 * 6, picture.shape[1]
     image = Image.fromarray(np.ascontiguousarray(picture[:height])).quantize(
-        256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+        64, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
     )
     palette = np.asarray(image.getpalette(), np.int32).reshape(-1, 3) * 100 // 255
     parts = [f'\x1bP0;1q"1;1;{width};{height}']
@@ -170,7 +170,9 @@ def kitty_forget(number: int) -> str:
     return f"\x1b_Ga=d,d=I,i={number},q=2\x1b\\"
 
 
-def drawn_over(sequence: str, columns: int, rows: int) -> str:
-    """`sequence` (a picture of columns x rows) drawn with its lower right cell left of the cursor, which stays."""
-    up = f"\x1b[{rows - 1}A" if rows > 1 else ""
-    return f"\x1b7{up}\x1b[{columns}D{sequence}\x1b8"
+def drawn_above(sequence: str, rows: int) -> str:
+    """`sequence`, a picture of so many rows, drawn above the cursor's line from its left edge; the cursor stays.
+
+    Terminals go to the next line after a sixel picture: drawn on the screen's last line it would scroll.
+    """
+    return f"\x1b7\x1b[{rows}A\r{sequence}\x1b8"

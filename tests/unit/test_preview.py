@@ -135,7 +135,7 @@ def test_sixels_show_the_picture() -> None:
     picture = np.stack([x * 6, y * 12, 255 - x * 6], axis=2).astype(np.uint8)
     shown = decode_sixel(preview.sixel(picture))
     assert shown.shape == (18, 40, 3)
-    assert np.abs(shown.astype(int) - picture[:18]).mean() < 8
+    assert np.abs(shown.astype(int) - picture[:18]).mean() < 16  # 64 colours
 
 
 def test_kitty_gets_the_very_pixels() -> None:
@@ -149,6 +149,5 @@ def test_kitty_gets_the_very_pixels() -> None:
     assert pixels == picture.tobytes()
 
 
-@pytest.mark.parametrize(("rows", "moves"), [(1, "\x1b[5D"), (3, "\x1b[2A\x1b[5D")])
-def test_pictures_are_drawn_over_their_space(rows: int, moves: str) -> None:
-    assert preview.drawn_over("X", 5, rows) == f"\x1b7{moves}X\x1b8"
+def test_pictures_are_drawn_above_the_cursor_which_returns() -> None:
+    assert preview.drawn_above("X", 3) == "\x1b7\x1b[3A\rX\x1b8"

@@ -164,11 +164,11 @@ class Dashboard:
         lengths = [Segment.get_line_length(row) for row in rows]
         pane = self._pane()
         if pictures and pane:
-            drawn = self._draw(pictures, pane)
-            rows += [[Segment(text, None, _VERBATIM)] for text in drawn]
-            lengths += [2 * pane[0] + 1] * len(drawn)
-            rows += console.render_lines(self._caption(pane[0]), single, pad=False)
-            lengths.append(2 * pane[0] + 1)
+            shown, over = self._draw(pictures, pane)
+            rows += [[Segment(text, None, _VERBATIM)] for text in shown]
+            [caption] = console.render_lines(self._caption(pane[0]), single, pad=False)
+            rows.append([*caption, Segment(over, None, _VERBATIM)])
+            lengths += [2 * pane[0] + 1] * (len(shown) + 1)
         # A narrowed terminal has wrapped what it showed: start that many rows further up.
         if folds := sum(-(-length // width) - 1 for length in self._lengths if length):
             rows[0] = [Segment(f"\x1b[{folds}A\r\x1b[J", None, _VERBATIM), *rows[0]]
@@ -218,27 +218,30 @@ class Dashboard:
             strip.append(marks[level], "red" if score >= 1 else "yellow" if score >= 0.6 else "green")
         return strip
 
-    def _draw(self, pictures: tuple[np.ndarray, np.ndarray], pane: tuple[int, int]) -> list[str]:
-        """The rows of the screen that show both pictures; drawn anew only when they or the space changed."""
-        columns, rows = 2 * pane[0] + 1, pane[1]
-        key = (self._received, pane, self._cell())
+    def _draw(self, pictures: tuple[np.ndarray, np.ndarray], pane: tuple[int, int]) -> tuple[list[str], str]:
+        """Rows of the screen for both pictures, and what to write in the line below to draw over these rows.
+
+        A picture is encoded anew only when it or its space changed.
+        """
+        rows, cell = pane[1], self._cell()
+        key = (self._received, pane, cell)
         fresh = key != self._drawn[0]
         if fresh:
-            picture = preview.side_by_side(*pictures, pane, self._cell())
+            self._drawn = key, self._encode(preview.side_by_side(*pictures, pane, cell))
+        encoded = self._drawn[1]
         if self.graphics == "blocks":
-            if fresh:
-                self._drawn = key, preview.blocks(picture, truecolor=self._truecolor)
-            return self._drawn[1]
-        blank = [" " * columns] * rows
+            return encoded, ""
         if self.graphics == "sixel":
-            if fresh:
-                self._drawn = key, [preview.sixel(picture)]
-            return [*blank[1:], blank[0] + preview.drawn_over(self._drawn[1][0], columns, rows)]
-        show = preview.kitty_show(_IMAGE, columns, rows)
-        if fresh:
-            self._drawn = key, []
-            show = preview.kitty_send(picture, _IMAGE) + show
-        return [*blank[1:], blank[0] + preview.drawn_over(show, columns, rows)]
+            return [""] * rows, preview.drawn_above(encoded[0], rows)
+        show = preview.kitty_show(_IMAGE, 2 * pane[0] + 1, rows)
+        return [""] * rows, preview.drawn_above((encoded[0] if fresh else "") + show, rows)
+
+    def _encode(self, picture: np.ndarray) -> list[str]:
+        if self.graphics == "blocks":
+            return preview.blocks(picture, truecolor=self._truecolor)
+        if self.graphics == "sixel":
+            return [preview.sixel(picture)]
+        return [preview.kitty_send(picture, _IMAGE)]
 
     def _caption(self, columns: int) -> Text:
         style = printable(self._tally.run.style)
