@@ -29,7 +29,7 @@ def vfr(tmp_path_factory: pytest.TempPathFactory) -> VideoInfo:
         size=(96, 64),
         pts=pts,
         time_base=Fraction(1, 1000),
-        options={"bf": "3", "preset": "veryfast"},
+        options={"bf": "3", "g": "6", "preset": "veryfast"},  # several key frames to start at
     )
     return probe(clip.path)
 

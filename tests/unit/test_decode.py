@@ -226,8 +226,8 @@ def test_times_increase_whatever_the_file_says(
         probe(make_clip(tmp_path / "c.mp4", frames=1).path), time_base=Fraction(1, 1000), rate=Fraction(25)
     )
     frames = [FakeFrame(pts) for pts in own]
-    timed = module._timed(frames, info, lambda message, index: None)  # type: ignore[arg-type]
-    assert [pts for _, pts in timed] == expected
+    timed = module._timed(frames, 0, info, lambda message, index: None)  # type: ignore[arg-type]
+    assert [pts for _, _, pts in timed] == expected
 
 
 def _damaged(clip: Clip, *, flips: int, seed: int, tail: bool = False) -> Path:

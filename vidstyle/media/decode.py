@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -26,6 +26,7 @@ from vidstyle.frames import Batch, VideoInfo
 from vidstyle.media.colour import to_rgb
 from vidstyle.media.open import MAX_PIXELS, open_input, video_stream
 from vidstyle.media.orientation import upright
+from vidstyle.media.seek import Entry, find_entry, go_to
 
 logger = logging.getLogger("vidstyle")
 
@@ -61,8 +62,8 @@ def decode(
     """Yield the frames with start <= time < end and index >= first_index, `batch_size` at a time.
 
     Times are seconds from the first frame of the file, indices count all its frames, whatever is skipped. The last
-    batch may be shorter. `on_damage` is called in the thread that runs this generator, for skipped frames too.
-    Closing the generator closes the file. Raises InputError where the file cannot be opened any more.
+    batch may be shorter. `on_damage` is called in the thread that runs this generator, possibly for skipped frames
+    too. Closing the generator closes the file. Raises InputError where the file cannot be opened any more.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
@@ -75,9 +76,10 @@ def decode(
     reformatter = VideoReformatter()
     batch: _BatchBuffer | None = None
     size = info.coded_size
-    first_pts: int | None = None
-    with closing(_all_frames(info, tell)) as frames:
-        for index, (frame, pts) in enumerate(_timed(frames, info, tell)):
+    entry = _entry(info, start, first_index)
+    first_pts = entry.first_pts if entry else None
+    with closing(_all_frames(info, entry, tell)) as frames:
+        for index, frame, pts in _timed(frames, entry.index if entry else 0, info, tell):
             first_pts = pts if first_pts is None else first_pts
             time = (pts - first_pts) * info.time_base
             if end is not None and time >= end:
@@ -94,6 +96,14 @@ def decode(
                 batch = None
     if batch is not None:
         yield batch.finish()
+
+
+def _entry(info: VideoInfo, start: Fraction | None, first_index: int) -> Entry | None:
+    """Where to start decoding; None at the first frame."""
+    if not start and not first_index:
+        return None
+    with _opened(info) as (container, stream):
+        return find_entry(container, stream, start=start, first_index=first_index)
 
 
 class _BatchBuffer:
@@ -129,12 +139,15 @@ class _BatchBuffer:
 # --- times
 
 
-def _timed(frames: Iterable[VideoFrame], info: VideoInfo, tell: OnDamage) -> Iterator[tuple[VideoFrame, int]]:
-    """Each frame with its time in ticks: the file's own where they increase, mended where they do not."""
+def _timed(
+    frames: Iterable[VideoFrame], first_index: int, info: VideoInfo, tell: OnDamage
+) -> Iterator[tuple[int, VideoFrame, int]]:
+    """(index, frame, ticks): the file's own times where they increase, mended where they do not."""
     period = max(1, round(1 / (info.rate * info.time_base)))
     last: int | None = None
     shift = 0
-    for index, (frame, following) in enumerate(itertools.pairwise(itertools.chain(frames, [None]))):
+    pairs = itertools.pairwise(itertools.chain(frames, [None]))
+    for index, (frame, following) in enumerate(pairs, start=first_index):
         assert frame is not None  # only the last of all pairs ends with None
         own = frame.dts if frame.pts is None and last is None else frame.pts
         after = None if following is None or following.pts is None else following.pts + shift
@@ -153,7 +166,7 @@ def _timed(frames: Iterable[VideoFrame], info: VideoInfo, tell: OnDamage) -> Ite
             tell("Time jumps back; the rest follows without a gap.", index)
             shift += last + period - pts
             pts = last + period
-        yield frame, pts
+        yield index, frame, pts
         last = pts
 
 
@@ -165,8 +178,9 @@ class Tally:
     """What a decoder was given, what it gave, and what was wrong on the way."""
 
     tell: OnDamage
-    packets: int = 0
     frames: int = 0
+    """Index of the next frame."""
+    packets: int = 0
     damaged: bool = False
 
     def damage(self, message: str) -> None:
@@ -174,15 +188,16 @@ class Tally:
         self.tell(message, self.frames)
 
 
-def _all_frames(info: VideoInfo, tell: OnDamage) -> Generator[VideoFrame, None, None]:
-    """All frames of a file in presentation order, decoded by as many threads as there are cores.
+def _all_frames(info: VideoInfo, entry: Entry | None, tell: OnDamage) -> Generator[VideoFrame, None, None]:
+    """All frames from `entry` on in presentation order, decoded by as many threads as there are cores.
 
     Several threads lose more frames to an error than one does: those they still hold at the end of the file, or
     with some codecs all up to the next key frame. There one thread goes over the file again for what is missing.
     """
-    tally = Tally(tell)
+    before = entry.index if entry else 0
+    tally = Tally(tell, frames=before)
     given, last_pts = 0, None
-    with closing(_file_frames(info, tally)) as frames:
+    with closing(_file_frames(info, entry, tally)) as frames:
         for frame in frames:
             if tally.damaged and info.codec in _FRAGILE_WITH_THREADS:
                 break
@@ -192,10 +207,11 @@ def _all_frames(info: VideoInfo, tell: OnDamage) -> Generator[VideoFrame, None, 
         return
 
     def tell_the_rest(message: str, index: int) -> None:
-        if index > given:
+        if index > before + given:
             tell(message, index)
 
-    with closing(_file_frames(info, Tally(tell_the_rest), one_thread=True)) as frames:
+    again = Tally(tell_the_rest, frames=before)
+    with closing(_file_frames(info, entry, again, one_thread=True)) as frames:
         if given:
             candidates = itertools.islice(frames, given - 1, None)
             next((frame for frame in candidates if frame.pts == last_pts), None)
@@ -203,14 +219,21 @@ def _all_frames(info: VideoInfo, tell: OnDamage) -> Generator[VideoFrame, None, 
 
 
 def _file_frames(
-    info: VideoInfo, tally: Tally, *, one_thread: bool = False
+    info: VideoInfo, entry: Entry | None, tally: Tally, *, one_thread: bool = False
 ) -> Generator[VideoFrame, None, None]:
-    width, height = info.coded_size
-    with open_input(info.path) as container:
-        stream = video_stream(container, max_pixels=max(MAX_PIXELS, width * height))
+    with _opened(info) as (container, stream):
         stream.thread_type = "NONE" if one_thread else "AUTO"
         stream.codec_context.thread_count = 1 if one_thread else 0
+        if entry:
+            go_to(container, stream, entry)
         yield from stream_frames(container, stream, tally)
+
+
+@contextmanager
+def _opened(info: VideoInfo) -> Iterator[tuple[InputContainer, VideoStream]]:
+    width, height = info.coded_size
+    with open_input(info.path) as container:
+        yield container, video_stream(container, max_pixels=max(MAX_PIXELS, width * height))
 
 
 def stream_frames(
