@@ -10,9 +10,9 @@ fail() {
     exit 5
 }
 
-# What an installation depends on, in one line.
+# What an installation depends on, in one word: where it is, what it asks for.
 wanted() {
-    cat -- "$root/pyproject.toml" "$root/setup.cfg" | sha256sum | cut -d ' ' -f 1
+    { echo "$root"; cat -- "$root/pyproject.toml" "$root/setup.cfg"; } | sha256sum | cut -d ' ' -f 1
 }
 
 # Whether .venv works and what is wanted, with the extra if one is named, has been installed into it.
@@ -35,7 +35,7 @@ set_up() {
     is_current "$extra" && return
     "$venv/bin/python" -c '' 2>/dev/null || make_venv
     echo "Installing vidstyle and what it needs into $venv; the first time takes some minutes." >&2
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$root${extra:+[$extra]}" >&2 ||
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check --editable "$root${extra:+[$extra]}" >&2 ||
         fail "The installation failed; pip's messages are above."
     echo "$(wanted) $extra" >>"$venv/.vidstyle-installed"
 }
