@@ -32,7 +32,7 @@ ANGLES = 16
 TABLE = 512
 """Side of the periodic noise picture, pixels."""
 STROKE_HALF_LENGTH = 12.0
-BRISTLE = 0.9
+BRISTLE = 1.0
 """Deviation of the Gauss filter across a stroke, pixels."""
 MEMORY = 0.88
 """Share of the structure tensor that is kept from one frame to the next."""
