@@ -89,7 +89,7 @@ def packets(path: Path, kind: str) -> dict[int, list[tuple[Fraction, bytes]]]:
         tracks = [s for s in container.streams if s.type == kind]
         found: dict[int, list[tuple[Fraction, bytes]]] = {i: [] for i in range(len(tracks))}
         place = {stream.index: i for i, stream in enumerate(tracks)}
-        for packet in container.demux(tracks):
+        for packet in container.demux(tracks) if tracks else ():
             if packet.size:
                 assert packet.pts is not None
                 found[place[packet.stream.index]].append((packet.pts * packet.time_base, bytes(packet)))

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -95,24 +94,22 @@ def check_video(container: Container, encoding: Encoding) -> None:
         )
 
 
-def decoding_times(pts: Iterable[int], delay: int) -> Iterator[int]:
-    """Decoding times for packets whose presentation times come in coding order, reordered by up to `delay` places.
+def with_decoding_times(
+    packets: Iterable[EncodedPacket], first: int, delay: int, run_in: int
+) -> Iterator[tuple[EncodedPacket, int]]:
+    """Packets in coding order, each with its decoding time; `delay` is by how many places at most they are reordered.
 
-    The i-th decoding time is the (i - delay)-th presentation time in order of showing; before the first one, the
-    first differences are repeated backwards. So they rise strictly and none is later than its presentation time.
-    Holds 2 `delay` + 1 numbers at the start, `delay` + 1 later.
+    The i-th decoding time is the (i - delay)-th presentation time in order of showing; the ones before are spread
+    over `run_in` (at least `delay`) ticks before `first`, the first presentation time. So they rise strictly and none
+    is later than its presentation time. Holds `delay` + 1 numbers.
     """
-    source = iter(pts)
-    head = list(islice(source, 2 * delay + 1))  # among these are the first delay + 1 to be shown
-    shown = sorted(head)[: delay + 1]
-    if shown:
-        span = shown[-1] - shown[0] + max(0, delay + 1 - len(shown))
-        yield from (value - span for value in shown[:delay])
     waiting: list[int] = []
-    for value in chain(head, source):
-        heapq.heappush(waiting, value)
-        if len(waiting) > delay:
-            yield heapq.heappop(waiting)
+    for place, packet in enumerate(packets):
+        heapq.heappush(waiting, packet.pts)
+        if place < delay:
+            yield packet, first - run_in + run_in * place // delay
+        else:
+            yield packet, heapq.heappop(waiting)
 
 
 def _timeline(
@@ -163,34 +160,25 @@ def _video_packets(
     segments: Sequence[Segment], folder: Path, encoding: Encoding, video: VideoStream, timeline: Timeline
 ) -> Iterator[Packet[VideoStream]]:
     paths = [folder / segment.file for segment in segments]
+    first, last = segments[0].first_pts, segments[-1].last_pts
+    shift = timeline.ticks(encoding.time_base)
+    length = segments[-1].last_duration or max(1, round(1 / (encoding.rate * encoding.time_base)))
     delay = max(segment.reordering for segment in segments)
-    shift, last = timeline.ticks(encoding.time_base), segments[-1]
-    length = last.last_duration or max(1, round(1 / (encoding.rate * encoding.time_base)))
+    # Begun as long before the first frame as the last packets are decoded before the last frame, the track has the
+    # same length by the clock of decoding as by that of showing, at an uneven rate as well.
+    tail = sorted(packet.pts for packet in read_packets(paths[-2:]))[-delay - 1 :]
+    run_in = max(delay, last - tail[0])
     left = sum(segment.frames for segment in segments)
-    for coded, dts in _with_times(read_packets(paths), delay):
+    for coded, dts in with_decoding_times(read_packets(paths), first, delay, run_in):
         left -= 1
         packet = cast("Packet[VideoStream]", Packet(coded.data))
         packet.time_base = encoding.time_base
         packet.pts, packet.dts = coded.pts + shift, dts + shift
         packet.is_keyframe = coded.keyframe
         packet.stream = video
-        # Only the end of the track is reckoned from a duration: that of the frame shown last. All other frames
-        # last until the next one.
-        packet.duration = length if left == 0 or coded.pts == last.last_pts else 1
+        # Frames last until the next one: only the last, in either order, is asked for its duration.
+        packet.duration = length if left == 0 or coded.pts == last else 1
         yield packet
-
-
-def _with_times(packets: Iterable[EncodedPacket], delay: int) -> Iterator[tuple[EncodedPacket, int]]:
-    """Each packet with its decoding time."""
-    held: list[EncodedPacket] = []
-
-    def pts() -> Iterator[int]:
-        for packet in packets:
-            held.append(packet)
-            yield packet.pts
-
-    for dts in decoding_times(pts(), delay):
-        yield held.pop(0), dts
 
 
 class _Tracks:
