@@ -27,7 +27,7 @@ from vidstyle import __version__, styles
 from vidstyle.correct import WINDOW_FRAMES, correct
 from vidstyle.detect import CONTEXT_FRAMES, detect
 from vidstyle.device import DeviceChoice, automatic_batch_size, choose_device, network_threads
-from vidstyle.errors import DamagedError
+from vidstyle.errors import DamagedError, OutputError
 from vidstyle.events import FrameDone, Listener, Note, RunFinished, RunStarted, StageTimes, ignore
 from vidstyle.faults import Fault, inject
 from vidstyle.flow import shrink, to_8_bit, track_motion
@@ -141,7 +141,7 @@ class _Run:
                     info,
                     _encode_settings(self.settings),
                     fingerprint=fingerprint,
-                    resume=self.settings.output.resume and logged_run(self.log_path) == fingerprint,
+                    resume=self.settings.output.resume and logged_run(self.log_path) is not None,
                     clip=None if clip.whole else (clip.start, clip.end),
                     note=self.note,
                 )
@@ -257,6 +257,7 @@ class _Run:
             "weights": style.sha256,
             "settings": self.settings.what_shapes_pictures(),
             "faults": {str(index): fault.__name__ for index, fault in self.faults.items()},
+            "log": str(self.log_path.absolute()),
             "computed_in": [choice.device.type, str(choice.dtype)],
             "version": __version__,
         }
@@ -345,7 +346,11 @@ def _resume_point(log_path: Path, frames: int) -> ResumePoint:
     for count, line in enumerate(lines, start=1):
         if count == frames:
             return ResumePoint(index=line["frame"] + 1, shot=line["shot"])
-    raise AssertionError("the log is written before the segment it belongs to is complete")
+    raise OutputError(
+        "The log of the interrupted run is not the one this run would go on with.",
+        name=str(log_path),
+        hint="start again with --no-resume",
+    )
 
 
 def unchecked(batches: Iterable[StyledBatch]) -> Generator[FinishedFrame, None, None]:
