@@ -157,9 +157,9 @@ def paint(inputs: tuple[Path, ...], **options: Any) -> None:
 
 
 def _paint_one(source: Path, output: Path | None, options: dict[str, Any]) -> None:
-    from vidstyle.progress import make_view
+    from vidstyle.progress import Mode, make_view
 
-    mode = "none" if options["quiet"] else options["progress"]
+    mode: Mode = "none" if options["quiet"] else options["progress"]
     if _is_still(source):
         from vidstyle.stills import stylize_image
 
