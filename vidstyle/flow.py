@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterable
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,8 +19,10 @@ from torch import Tensor
 
 from vidstyle.frames import Batch, Motion
 
-Image = NDArray[np.float32] | NDArray[np.uint8]
-Flow = NDArray[np.float32]
+Image = NDArray[Any]
+"""[h, w] or [h, w, 3], uint8 or float32 in grey levels."""
+Flow = NDArray[Any]
+"""float32 [h, w, 2]."""
 
 ANALYSIS_LONG_SIDE = 320
 """Pixels. Twice the area costs twice the time and found no more faults (see the detector's benchmark)."""
@@ -36,10 +39,9 @@ def analysis_size(width: int, height: int, long_side: int = ANALYSIS_LONG_SIDE) 
     return max(8, round(width * scale)), max(8, round(height * scale))
 
 
-def to_array(picture: Tensor) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def to_array(picture: Tensor) -> NDArray[Any]:
     """A picture tensor [3, H, W] as the array [H, W, 3] that shares its memory (CPU, channels_last)."""
-    array: NDArray[np.uint8] | NDArray[np.uint16] = picture.permute(1, 2, 0).numpy()
-    return array
+    return picture.permute(1, 2, 0).numpy()
 
 
 def to_8_bit(picture: Tensor) -> NDArray[np.uint8]:
@@ -52,14 +54,14 @@ def shrink(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]
     """Resize [H, W] or [H, W, 3] to (width, height), averaging areas."""
     if (image.shape[1], image.shape[0]) == size:
         return image
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def analysis_gray(picture: Tensor) -> NDArray[np.uint8]:
     """The grey picture [h, w] that flow is computed on."""
     array = to_8_bit(picture)
     small = shrink(array, analysis_size(array.shape[1], array.shape[0]))
-    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)  # type: ignore[return-value]
+    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
 
 
 def warp(image: Image, flow: Flow, interpolation: int = cv2.INTER_LINEAR) -> Image:
@@ -69,7 +71,7 @@ def warp(image: Image, flow: Flow, interpolation: int = cv2.INTER_LINEAR) -> Ima
     """
     height, width = flow.shape[:2]
     columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return cv2.remap(  # type: ignore[return-value]
+    return cv2.remap(
         image, columns + flow[..., 0], rows + flow[..., 1], interpolation, borderMode=cv2.BORDER_REPLICATE
     )
 
@@ -80,7 +82,7 @@ def resize_flow(flow: Flow, size: tuple[int, int]) -> Flow:
     if (width, height) == size:
         return flow
     resized = cv2.resize(flow, size, interpolation=cv2.INTER_LINEAR)
-    return (resized * np.float32([size[0] / width, size[1] / height])).astype(np.float32)
+    return np.multiply(resized, (size[0] / width, size[1] / height), dtype=np.float32)
 
 
 def direct_flow(at: Tensor, towards: Tensor, *, max_long_side: int = 640) -> Flow:
@@ -94,7 +96,7 @@ def direct_flow(at: Tensor, towards: Tensor, *, max_long_side: int = 640) -> Flo
     first, second = (
         cv2.cvtColor(shrink(to_8_bit(picture), size), cv2.COLOR_RGB2GRAY) for picture in (at, towards)
     )
-    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None)  # type: ignore[return-value]
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None)
 
 
 def track_motion(batches: Iterable[Batch], *, first_shot: int = 0) -> Generator[Batch, None, None]:
@@ -109,7 +111,7 @@ def track_motion(batches: Iterable[Batch], *, first_shot: int = 0) -> Generator[
 
 class _Tracker:
     def __init__(self, first_shot: int) -> None:
-        self._dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._before: NDArray[np.uint8] | None = None
         self._shot = first_shot
 

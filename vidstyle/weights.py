@@ -120,7 +120,7 @@ def load_tensors(entry: Entry) -> dict[str, Tensor]:
 
     content = verified_bytes(entry)
     try:
-        return load(content)  # type: ignore[no-any-return]
+        return load(content)
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"Not a safetensors file: {error}.", name=str(entry.path)) from error
 
