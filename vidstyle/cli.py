@@ -114,6 +114,7 @@ def option_groups(command: Callable[..., Any]) -> Callable[..., Any]:
             "--anomaly-log", type=click.Path(path_type=Path), help="Where the log of every frame goes."
         ),
         click.option("--resume/--no-resume", default=True, help="Go on after an interrupted run."),
+        click.option("--max-pixels", type=int, help="Refuse larger pictures. [default: 8192x4320]"),
         click.option("--strict", is_flag=True, help="Exit 6 if input was damaged or frames stay unmended."),
         click.option("--progress", type=click.Choice(PROGRESS_MODES), default="auto", show_default=True),
         click.option("--preview/--no-preview", default=None, help="Show source and result in the terminal."),
@@ -247,6 +248,7 @@ def _settings(source: Path, options: dict[str, Any]) -> Settings:
             anomaly_log=options["anomaly_log"],
         ),
         clip=_clip(source, options["start"], options["end"], options["duration"]),
+        max_pixels=options["max_pixels"],
         strict=options["strict"],
     )
 

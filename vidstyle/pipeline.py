@@ -127,7 +127,7 @@ class _Run:
         started = time.perf_counter()
         check_output(self.output, self.source, self.settings.output.overwrite)
         style = styles.find(self.settings.style.style)
-        info = probe(self.source)
+        info = probe(self.source, max_pixels=self.settings.max_pixels)
         choice = choose_device(self.settings.style.device, self.settings.style.precision)
         _use_threads_sparingly()
         for text in info.notes:

@@ -113,6 +113,8 @@ class Settings:
     check: CheckSettings = field(default_factory=CheckSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     clip: Clip = field(default_factory=Clip)
+    max_pixels: int | None = None
+    """Refuse larger pictures before decoding them; None: 8192x4320."""
     strict: bool = False
     """End with an error if the input was damaged or frames stay unrepaired."""
 
