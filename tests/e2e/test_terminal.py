@@ -101,6 +101,13 @@ def test_it_redraws_by_time_not_by_frame() -> None:
     assert written.count("\x1b[2K") < 3000
 
 
+def test_every_redraw_is_shown_at_once() -> None:
+    _, written = in_terminal("auto", "40", "0.02")
+    outside = re.sub(r"\x1b\[\?2026h.*?\x1b\[\?2026l", "", written, flags=re.DOTALL)
+    assert "\x1b[2K" in written
+    assert "\x1b[2K" not in outside
+
+
 def test_without_colours_there_are_none() -> None:
     _, written = in_terminal("auto", "40", "0.01", NO_COLOR="1")
     assert not re.search(r"\x1b\[[0-9;]*\b[34]\d?[;m]", written)

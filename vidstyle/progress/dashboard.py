@@ -51,7 +51,7 @@ class DashboardView(ProgressView):
 
     def __init__(self, stream: SafeStream, *, preview: bool) -> None:
         self._stream = stream
-        self._console = Console(file=cast(IO[str], stream))
+        self._console = Console(file=cast(IO[str], _Whole(stream)))
         self._pictures = preview
         self._dashboard: Dashboard | None = None
         self._live: Live | None = None
@@ -267,6 +267,23 @@ class Dashboard:
         width, height = preview.cell_size(_descriptor(self._console))
         # kitty enlarges what it is sent: a quarter of the bytes looks as good in motion.
         return (max(width // 2, 1), max(height // 2, 1)) if self.graphics == "kitty" else (width, height)
+
+
+class _Whole:
+    """A stream whose every write a terminal shows at once, so that erasing and drawing again does not flicker.
+
+    rich hands over one redraw as one text. Terminals that do not know synchronized updates ignore the marks.
+    """
+
+    def __init__(self, stream: SafeStream) -> None:
+        self._stream = stream
+        self.encoding = stream.encoding
+        self.flush, self.isatty, self.fileno = stream.flush, stream.isatty, stream.fileno
+
+    def write(self, text: str) -> int:
+        if "\x1b[2K" in text:  # a redraw, not a line that stays
+            text = f"\x1b[?2026h{text}\x1b[?2026l"
+        return self._stream.write(text)
 
 
 class _Verbatim(Control):
