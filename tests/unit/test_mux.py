@@ -260,6 +260,22 @@ def test_a_negative_start_moves_all_tracks_alike(tmp_path: Path) -> None:
             assert old.endswith(new) and len(old) - len(new) in (7, 9)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])  # copied, and encoded anew
+def test_sound_of_recordings_glued_together_stays_with_the_pictures(tmp_path: Path, suffix: str) -> None:
+    clip = make_clip(tmp_path / "a.mkv", frames=36, rate=Fraction(24), sounds=[Sound()])
+    once = remux(clip.path, tmp_path / "once.ts")
+    glued = tmp_path / "glued.ts"
+    glued.write_bytes(once.read_bytes() * 2)
+    output = tmp_path / f"out{suffix}"
+    pass_through(glued, output, EncodeSettings(threads=1))
+    shown, sound = times(output), [time for time, _ in packets(output, "audio")[0]]
+    assert len(shown) == 72
+    assert shown == sorted(shown) and sound == sorted(sound)
+    assert shown[-1] - shown[0] == pytest.approx(71 / 24, abs=0.01)
+    assert sound[-1] - shown[-1] == pytest.approx(0, abs=0.1)
+    assert max(b - a for a, b in itertools.pairwise(sound)) < Fraction(1, 10)
+
+
 # Cutting
 
 

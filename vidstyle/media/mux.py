@@ -231,7 +231,7 @@ class _Tracks:
         # Subtitles are too sparse to tell that a clip's end has been passed.
         running = {s.index for s in streams if s.type == "audio"} or set(self.by_index)
         end = None if self.timeline.end is None else self.timeline.end + _STOP_SECONDS
-        moved = True
+        moved, damaged = True, False
         while moved:  # reading goes on after damage, as long as there is something to be read
             moved = False
             try:
@@ -244,9 +244,11 @@ class _Tracks:
                         if not running:
                             return
                     yield packet
-                return
+                break
             except av.FFmpegError:
-                self.note("The input is damaged; some of its sound or subtitles could not be read.")
+                damaged = True
+        if damaged:
+            self.note("The input is damaged; some of its sound or subtitles could not be read.")
 
     def _add_sound(self, stream: Stream) -> None:
         codec = self.container.audio_codec

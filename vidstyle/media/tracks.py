@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol, cast
@@ -18,6 +19,8 @@ from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _BITS_PER_CHANNEL = 96_000
 _SOUND_RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+_JUMP_SECONDS = Fraction(1, 2)
+"""Times that go back further than this belong to another recording."""
 _ASS_FIELDS = 8
 """What stands before the text of an ASS line, each followed by a comma."""
 
@@ -55,27 +58,55 @@ class Track(Protocol):
         """What is to be written after the last one."""
 
 
+class _Clock:
+    """The times of a track, which go on where recordings were glued together and the second begins at its own zero.
+
+    The pictures are treated the same way, so sound and picture stay together.
+    """
+
+    def __init__(self) -> None:
+        self._offset = 0
+        self._expected: int | None = None
+
+    def next(self, time: int | None, duration: int, time_base: Fraction) -> int | None:
+        """The time to be used for a packet's own one; where it has none, that at which the last one ended."""
+        if time is None:
+            time = self._expected
+        else:
+            time += self._offset
+            if self._expected is not None and time * time_base < self._expected * time_base - _JUMP_SECONDS:
+                self._offset += self._expected - time
+                time = self._expected
+        if time is not None:
+            self._expected = time + duration
+        return time
+
+
 class Copy:
     """A track copied bit for bit."""
+
+    _gapless = True
+    """Whether each packet begins where the one before it ends."""
 
     def __init__(self, stream: Stream, timeline: Timeline, *, strict: bool) -> None:
         self._stream = stream
         self._timeline = timeline
         self._step = int(strict)
+        self._clock = _Clock()
         self._last: int | None = None
-        self._next: int | None = None
 
     def take(self, packet: Packet[Any]) -> Iterable[Packet[Any]]:
-        pts = packet.pts if packet.pts is not None else packet.dts if packet.dts is not None else self._next
-        if pts is None or not self._timeline.holds(pts * packet.time_base):
+        own = packet.dts if packet.dts is not None else packet.pts
+        delay = packet.pts - packet.dts if packet.pts is not None and packet.dts is not None else 0
+        length = packet.duration or 0 if self._gapless else 0
+        time = self._clock.next(own, length, packet.time_base)
+        if time is None or not self._timeline.holds((time + delay) * packet.time_base):
             return ()
-        shift = self._timeline.ticks(packet.time_base)
-        dts = (packet.dts if packet.dts is not None else pts) + shift
-        if self._last is not None:  # damaged files repeat times or go back, which no container takes
+        dts = time + self._timeline.ticks(packet.time_base)
+        if self._last is not None:  # damaged files repeat times, which no container takes
             dts = max(dts, self._last + self._step)
         self._last = dts
-        self._next = pts + (packet.duration or 0)
-        packet.pts, packet.dts = max(pts + shift, dts), dts
+        packet.pts, packet.dts = dts + max(delay, 0), dts
         packet.stream = self._stream
         return (packet,)
 
@@ -95,6 +126,8 @@ class CopyPicture(Copy):
 class CopySubtitles(Copy):
     """Subtitles copied; what a cut goes through is shown for the part that is left."""
 
+    _gapless = False
+
     def take(self, packet: Packet[Any]) -> Iterable[Packet[Any]]:
         _cut_subtitle(packet, self._timeline)
         return super().take(packet)
@@ -112,6 +145,7 @@ class Reencode:
         encoder.bit_rate = _BITS_PER_CHANNEL * channels
         encoder.open()
         self._timeline = timeline
+        self._clock = _Clock()
 
     def take(self, packet: Packet[Any]) -> Iterable[Packet[Any]]:
         return self._encode(packet)
@@ -121,15 +155,15 @@ class Reencode:
         yield from self.stream.encode(None)
 
     def _encode(self, packet: Packet[Any] | None) -> Iterable[Packet[Any]]:
-        try:
-            frames = self._decoder.decode(packet)
-        except av.FFmpegError:  # damage is silence
-            return
-        for frame in frames:
-            if frame.pts is None or not self._timeline.holds(frame.pts * frame.time_base):
-                continue
-            frame.pts += self._timeline.ticks(frame.time_base)
-            yield from self.stream.encode(frame)
+        with suppress(
+            av.FFmpegError, ValueError
+        ):  # damage is silence; so is a change to another kind of sound
+            for frame in self._decoder.decode(packet):
+                length = round(Fraction(frame.samples, frame.sample_rate) / frame.time_base)
+                time = self._clock.next(frame.pts, length, frame.time_base)
+                if time is not None and self._timeline.holds(time * frame.time_base):
+                    frame.pts = time + self._timeline.ticks(frame.time_base)
+                    yield from self.stream.encode(frame)
 
 
 class ConvertText:
