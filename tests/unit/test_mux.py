@@ -146,6 +146,30 @@ def test_sound_that_does_not_fit_is_encoded_anew_with_one_word(
     assert np.argmax(spectrum) * 48000 / len(heard) == pytest.approx(440, abs=3)
 
 
+@pytest.mark.parametrize("layout", ["mono", "stereo"])
+def test_sound_whose_channels_have_no_names(tmp_path: Path, layout: str) -> None:
+    """Windows Media says how many channels there are, not which: encoders want to know."""
+    clip = make_clip(tmp_path / "a.mkv", frames=24)
+    with av.open(str(clip.path)) as old, av.open(str(tmp_path / "in.asf"), "w") as new:
+        video = new.add_stream_from_template(old.streams.video[0], opaque=True)
+        sound = new.add_stream("wmav2", rate=44100)
+        sound.codec_context.layout, sound.codec_context.bit_rate = layout, 128_000
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.stream = video
+                new.mux(packet)
+        samples = np.zeros((1 if layout == "mono" else 2, 44100), np.float32)
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = 44100, 0, Fraction(1, 44100)
+        new.mux(sound.encode(frame))
+        new.mux(sound.encode())
+    (note,) = pass_through(tmp_path / "in.asf", tmp_path / "out.mp4").notes
+    assert "wmav2) was encoded anew as aac" in note
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.audio[0].layout.name == layout
+        assert sum(f.samples for f in container.decode(audio=0)) == pytest.approx(44100, abs=4096)
+
+
 def test_sound_can_be_left_out(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mkv", frames=6, sounds=[Sound()], subtitles=SUBTITLES)
     output = tmp_path / "out.mkv"
@@ -352,6 +376,15 @@ def test_tags_about_the_input_file_are_not_copied(tmp_path: Path) -> None:
         assert not {"major_brand", "minor_version", "compatible_brands"} & {
             n.lower() for n in container.metadata
         }
+
+
+def test_a_clip_does_not_keep_the_timecode_of_the_uncut_first_frame(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mov", frames=24, tags={"timecode": "01:00:00:00"})
+    for clip, expected in ((None, {"01:00:00:00"}), ((Fraction(1, 2), None), set())):
+        pass_through(source.path, tmp_path / "out.mov", clip=clip)
+        with av.open(str(tmp_path / "out.mov")) as container:
+            tags = [container.metadata, *(s.metadata for s in container.streams)]
+        assert {t["timecode"] for t in tags if "timecode" in t} == expected
 
 
 @pytest.mark.parametrize(

@@ -67,10 +67,10 @@ def join(
         try:
             video = _add_video(output, encoding, container, display_matrix)
             painted = video_stream(original, max_pixels=sys.maxsize)  # whatever is there was painted already
-            _copy_tags(painted, video)
+            _copy_tags(painted, video, timeline)
             tracks = _Tracks(output, original, source, container, timeline, note)
             tracks.add_all(painted, settings)
-            _copy_file_tags(original, output)
+            output.metadata.update(_kept_tags(original.metadata, timeline))
             _copy_chapters(original, output, container, timeline, note)
             pictures = _video_packets(segments, folder, encoding, video, timeline)
             _write(output, video, heapq.merge(pictures, tracks.packets(), key=_time), note)
@@ -258,7 +258,7 @@ class _Tracks:
             lambda output: Reencode(output, stream, codec, self.timeline)
         ):
             track = Reencode(self.output, stream, codec, self.timeline)
-            _copy_tags(stream, track.stream)
+            _copy_tags(stream, track.stream, self.timeline)
             self.by_index[stream.index] = track
             self.note(f"{_name(stream)} was encoded anew as {codec}: {self.container.name} cannot hold it.")
         else:
@@ -274,7 +274,7 @@ class _Tracks:
             and self._fits(lambda output: ConvertText(output, stream, codec, self.timeline))
         ):
             track = ConvertText(self.output, stream, codec, self.timeline)
-            _copy_tags(stream, track.stream)
+            _copy_tags(stream, track.stream, self.timeline)
             self.by_index[stream.index] = track
         else:
             self.note(f"{_name(stream)} was left out: {self.container.name} cannot hold it.")
@@ -299,7 +299,7 @@ class _Tracks:
             )
 
     def _place(self, source: Stream, target: Stream, kind: type[Copy]) -> None:
-        _copy_tags(source, target)
+        _copy_tags(source, target, self.timeline)
         self.by_index[source.index] = kind(target, self.timeline, strict=self.container.fixed_rate)
 
     def _fits(self, build: Callable[[OutputContainer], object]) -> bool:
@@ -349,21 +349,20 @@ def _first_packet(source: Path, index: int) -> bytes | None:
     return None
 
 
-def _copy_tags(source: Stream, target: Stream) -> None:
+def _copy_tags(source: Stream, target: Stream, timeline: Timeline) -> None:
     """Language, title and the like, and what a track is for."""
-    target.metadata.update(_kept_tags(source.metadata))
+    target.metadata.update(_kept_tags(source.metadata, timeline))
     target.disposition = source.disposition
 
 
-def _copy_file_tags(original: InputContainer, output: OutputContainer) -> None:
-    output.metadata.update(_kept_tags(original.metadata))
-
-
-def _kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
+def _kept_tags(tags: Mapping[str, str], timeline: Timeline) -> dict[str, str]:
+    dropped = (
+        _FILE_TAGS if timeline.start is None else {*_FILE_TAGS, "timecode"}
+    )  # that of the uncut first frame
     return {
         name: value
         for name, value in tags.items()
-        if name.lower() not in _FILE_TAGS and not name.lower().startswith(_STATISTICS_TAGS)
+        if name.lower() not in dropped and not name.lower().startswith(_STATISTICS_TAGS)
     }
 
 

@@ -35,7 +35,7 @@ from vidstyle.media.store import SEGMENT_FRAMES, EncodedPacket, SegmentStore, Se
 if TYPE_CHECKING:
     from torch import Tensor
 
-_ROUNDED = Fraction(1, 50)
+_ROUNDED = Fraction(1, 10)
 """Part of a frame's length by which times may be off without a word."""
 
 

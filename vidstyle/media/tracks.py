@@ -144,6 +144,7 @@ class Reencode:
         encoder.layout = _LAYOUTS[channels]
         encoder.bit_rate = _BITS_PER_CHANNEL * channels
         encoder.open()
+        self._tick = source.time_base or Fraction(1, self._decoder.sample_rate)
         self._timeline = timeline
         self._clock = _Clock()
 
@@ -159,10 +160,11 @@ class Reencode:
             av.FFmpegError, ValueError
         ):  # damage is silence; so is a change to another kind of sound
             for frame in self._decoder.decode(packet):
-                length = round(Fraction(frame.samples, frame.sample_rate) / frame.time_base)
-                time = self._clock.next(frame.pts, length, frame.time_base)
-                if time is not None and self._timeline.holds(time * frame.time_base):
-                    frame.pts = time + self._timeline.ticks(frame.time_base)
+                tick = frame.time_base or self._tick  # what a decoder held back to the end may lack it
+                length = round(Fraction(frame.samples, frame.sample_rate) / tick)
+                time = self._clock.next(frame.pts, length, tick)
+                if time is not None and self._timeline.holds(time * tick):
+                    frame.pts, frame.time_base = time + self._timeline.ticks(tick), tick
                     yield from self.stream.encode(frame)
 
 
