@@ -5,6 +5,8 @@ Lengths are metres: x to the right, y up, z into the picture.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -15,6 +17,9 @@ MAP = 1024
 """Metres, and samples, along each side of the map."""
 LAKE = -1.6
 """The water's height."""
+AIR = mix(color("#b4cbe2"), color("#d9dccf"), 0.35)
+CLEARNESS = 1300
+"""Metres after which about a third of a colour is left, and the air's for the rest."""
 
 
 class Valley:
@@ -43,7 +48,7 @@ class Valley:
         self.detail = noise(rng, 512, 0.95)
         self.clouds = noise(rng, 512, 1.75)
         self.cells = np.geomspace(2.2, 980, 200).astype(np.float32)
-        self.columns = (np.arange(self.width) + 0.5 - self.width / 2) / (FOCAL * self.width)
+        self.columns = (np.arange(self.width, dtype=np.float32) + 0.5 - self.width / 2) / (FOCAL * self.width)
 
     def _plant(self, rng: np.random.Generator, path: Array, z: Array) -> None:
         """Where trees and houses stand: x, z, which, size."""
@@ -117,21 +122,22 @@ class Valley:
         focal = FOCAL * self.width
         x = camera[0] + self.columns[None] * self.cells[:, None]
         z = np.broadcast_to(camera[2] + self.cells[:, None], x.shape)
-        heights = np.maximum(sample(self.heights, x + MAP / 2, z), LAKE)
+        heights = np.maximum(sample(self.heights, x + MAP / 2, z), np.float32(LAKE))
         rows = horizon + (camera[1] - heights) / self.cells[:, None] * focal
         distance, top = self._march(rows)
-        sky = self._sky(horizon, time)
-        wx = camera[0] + self.columns[None] * distance
-        wz = camera[2] + distance
-        land = self._land(wx, wz, distance)
-        air = (1 - np.exp(-distance / 1300))[..., None]
         lines = np.arange(self.height, dtype=np.float32)[:, None]
-        land = mix(land, mix(color("#b4cbe2"), color("#d9dccf"), 0.35), air)
-        frame = mix(sky, land, np.clip(lines - top[None] + 0.5, 0, 1)[..., None])
-        wet = smoothstep(LAKE + 0.12, LAKE, sample(self.heights, wx + MAP / 2, wz)) * (lines > top[None])
-        hidden = np.where(lines > top[None], distance, np.inf)
-        self._things(frame, camera, horizon, focal, hidden)
-        self._water(frame, wet, wx, wz, time)
+        frame = self._sky(horizon, time)
+        first = max(int(top.min()) - 1, 0)  # all above is sky
+        below = distance[first:]
+        x, z = camera[0] + self.columns[None] * below, camera[2] + below
+        air = 1 - np.exp(-below / CLEARNESS)
+        land = mix(self._land(x, z, below), AIR, air[..., None])
+        frame[first:] = mix(frame[first:], land, np.clip(lines[first:] - top[None] + 0.5, 0, 1)[..., None])
+        self._things(frame, camera, horizon, focal, np.where(lines > top[None], distance, np.inf))
+        wet = smoothstep(LAKE + 0.12, LAKE, sample(self.heights, x + MAP / 2, z)) * (
+            lines[first:] > top[None]
+        )
+        self._water(frame, first, wet, x, z, time)
         for index, person in enumerate(PEOPLE):
             self._person(frame, person, index, camera, horizon, focal, time, share)
         return frame
@@ -190,25 +196,31 @@ class Valley:
             ground = self.heights[int(z), int(x + MAP / 2)]
             column = self.width / 2 + (x - camera[0]) / away * focal
             row = horizon + (camera[1] - ground + 0.15) / away * focal
-            haze = (mix(color("#b4cbe2"), color("#d9dccf"), 0.35), 1 - np.exp(-away / 1300))
+            haze = (AIR, 1 - math.exp(-away / CLEARNESS))
             ratio = size * focal / away / (40 if kind < 4 else 24)
             place(frame, self.sprites[kind], column, row, ratio, haze, hidden < away - 2.5)
 
-    def _water(self, frame: Array, wet: Array, x: Array, z: Array, time: float) -> None:
-        """Let the lake mirror what stands above its far shore."""
-        lines = np.arange(self.height, dtype=np.float32)[:, None]
+    def _water(self, frame: Array, first: int, wet: Array, x: Array, z: Array, time: float) -> None:
+        """Let the lake mirror what stands above its far shore.
+
+        wet, x, z  of the lines from `first` on: how much of each pixel is water, and which place it shows
+        """
+        lines_with_water = np.flatnonzero(wet.any(axis=1))
+        if not lines_with_water.size:
+            return
+        rows = slice(lines_with_water[0], lines_with_water[-1] + 1)
+        wet, x, z = wet[rows], x[rows], z[rows]
+        lines = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + first
         shore = np.where(wet > 0.5, lines, np.inf).min(axis=0)
         shore = cv2.blur(np.where(np.isfinite(shore), shore, 0)[None].astype(np.float32), (9, 1))[0]
-        ripple = sample(self.detail, x * 3 + 9 * time, z * 1.2 + 4 * time) + sample(
-            self.detail, x * 9, z * 3 - 13 * time
-        )
+        ripple = sample(self.detail, x * 3 + 9 * time, z * 1.2 + 4 * time)
+        ripple += sample(self.detail, x * 9, z * 3 - 13 * time)
         source = 2 * shore[None] - lines + 1.6 * ripple * np.clip((lines - shore) / 18, 0.15, 1)
         columns = np.broadcast_to(np.arange(self.width, dtype=np.float32), source.shape)
-        mirror = cv2.remap(
-            frame, columns, source.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-        )
-        water = mix(mirror, color("#2d5566"), 0.30) * (1 + 0.05 * ripple[..., None])
-        frame[...] = mix(frame, np.clip(water, 0, 1), wet[..., None])
+        mirror = cv2.remap(frame, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        water = np.clip(mix(mirror, color("#2d5566"), 0.30) * (1 + 0.05 * ripple[..., None]), 0, 1)
+        lake = frame[first:][rows]
+        lake[...] = mix(lake, water, wet[..., None])
 
     def _person(
         self,
