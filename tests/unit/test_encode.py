@@ -59,7 +59,8 @@ def test_what_the_user_says_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("codec", "option"), [("libx265", "crf"), ("libsvtav1", "crf"), ("libvpx-vp9", "crf"), ("h264_nvenc", "cq")]
+    ("codec", "option"),
+    [("libx265", "crf"), ("libsvtav1", "crf"), ("libvpx-vp9", "crf"), ("h264_nvenc", "cq")],
 )
 def test_quality_reaches_each_encoder_under_its_own_name(codec: str, option: str) -> None:
     encoding = plan(EncodeSettings(codec=codec, crf=27), output="out.mkv")
@@ -153,7 +154,8 @@ def test_two_encoders_agree_on_what_all_packets_share(codec: str) -> None:
 
 def test_the_encoder_is_told_the_colours() -> None:
     context = plan().open(global_header=True)
-    assert (context.color_range, context.color_primaries, context.color_trc, context.colorspace) == (1, 1, 1, 1)
+    tags = (context.color_range, context.color_primaries, context.color_trc, context.colorspace)
+    assert tags == (1, 1, 1, 1)
     assert isinstance(context, av.VideoCodecContext)
 
 
