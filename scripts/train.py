@@ -2,8 +2,8 @@
 
     python scripts/train.py oil --data PHOTOS VIDEO.mp4 ... --out runs/oil
 
-The teacher paints every picture once (kept in OUT/pairs), then training runs in stages; OUT/log.jsonl has the figures,
-OUT/samples the sheets (source, teacher, generator), OUT/state.pt all that --resume needs. Stopping it with Ctrl-C is safe.
+The teacher paints every picture once (kept in OUT/pairs), then training runs in stages. OUT/log.jsonl has the figures,
+OUT/samples the sheets (source, teacher, generator), OUT/state.pt all that --resume needs. Ctrl-C is a safe stop.
 """
 
 from __future__ import annotations

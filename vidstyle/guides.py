@@ -4,11 +4,11 @@ A table holds one noise picture blurred along straight lines at sixteen angles. 
 the local brush direction (along the edges: the small eigenvector of the structure tensor), which looks like a line
 integral convolution (Cabral and Leedom, 1993) at a fraction of its cost.
 
-Strokes must stick to things, not to the screen. So the noise is read at positions displaced by the motion of the source
-since some earlier frame. A displacement that is carried along for ever would tear and crumple, so there are two of them,
-each set back to zero every PERIOD frames, half a period apart, and mixed with weights that vanish where one is
-set back. Both read the same noise: under a still camera they agree and the field stands perfectly still.
-The structure tensor is smoothed over time in the same two layers. All of it depends on the last PERIOD frames only.
+Strokes must stick to things, not to the screen. So the noise is read at positions displaced by the motion of the
+source since some earlier frame. A displacement that is carried along for ever would tear and crumple, so there are two
+of them, each set back to zero every PERIOD frames, half a period apart, and mixed with weights that vanish where one is
+set back. Both read the same noise: under a still camera they agree and the field stands perfectly still. The structure
+tensor is smoothed over time in the same two layers. All of it depends on the last PERIOD frames only.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ _LUMA = (0.299, 0.587, 0.114)
 def stroke_table(device: torch.device) -> Tensor:
     """Noise blurred along lines at ANGLES angles: float32 [1, 2, ANGLES * (TABLE + 1), TABLE + 1], channels_last.
 
-    Angle k ((k - ANGLES / 2) * pi / ANGLES, from x towards y) fills rows k * (TABLE + 1) onwards; the second channel is the next
-    angle. Every plane has mean 0 and deviation 1 and is periodic; one row and column are repeated for interpolation.
+    Angle k ((k - ANGLES / 2) * pi / ANGLES, from x towards y) fills rows k * (TABLE + 1) onwards; the second channel
+    is the next angle. Every plane has mean 0 and deviation 1 and is periodic; one row and column are repeated for
+    interpolation.
     """
     noise = torch.randn(TABLE, TABLE, generator=torch.Generator().manual_seed(0))
     fy, fx = torch.meshgrid(torch.fft.fftfreq(TABLE), torch.fft.rfftfreq(TABLE), indexing="ij")
@@ -142,7 +143,10 @@ class StrokeField:
         self._state: Tensor | None = None
 
     def _places(self, scale: int, origin: tuple[float, float]) -> Tensor:
-        """Where in the table, in table sides, the pixels of the picture shrunk by `scale` lie: [4, h, w], x and y, twice."""
+        """Where in the table the pixels of the picture shrunk by `scale` lie: [4, h, w], x and y, for both layers.
+
+        The unit is the table's side.
+        """
         width, height = ((side + scale - 1) // scale for side in self.size)
         x = (torch.arange(width, device=self.device, dtype=torch.float32) + origin[0] / scale) / TABLE
         y = (torch.arange(height, device=self.device, dtype=torch.float32) + origin[1] / scale) / TABLE
@@ -223,8 +227,9 @@ class StrokeField:
 
         maps = torch.cat((direction, one[:2], two[:2]))
         fine = self._strokes(maps, self._fine_at, 1, weight)
-        coarse = _resized(self._strokes(maps, self._broad_at, 2, weight)[None], fine.shape)[0]
-        shares = _resized(torch.stack((gain * (1 - broad), gain * broad)), fine.shape)
+        size = fine.shape[0], fine.shape[1]
+        coarse = _resized(self._strokes(maps, self._broad_at, 2, weight)[None], size)[0]
+        shares = _resized(torch.stack((gain * (1 - broad), gain * broad)), size)
         return torch.addcmul(fine.mul_(shares[0]), coarse, shares[1])[None, None]
 
     def _strokes(self, maps: Tensor, places: Tensor, scale: int, weight: float) -> Tensor:
@@ -232,9 +237,9 @@ class StrokeField:
 
         maps [6, rows, columns]: direction as a double angle, displacement of the first layer and of the second.
         """
-        maps = _resized(maps, tuple(places.shape[1:]))
+        maps = _resized(maps, (places.shape[1], places.shape[2]))
         # A strip of rows at a time stays in the processor's cache.
-        strips = zip(maps.split(STRIP, 1), places.split(STRIP, 1), strict=True)
+        strips = zip(torch.split(maps, STRIP, 1), torch.split(places, STRIP, 1), strict=True)
         return torch.cat([self._strip(strip, at, scale, weight) for strip, at in strips])
 
     def _strip(self, maps: Tensor, places: Tensor, scale: int, weight: float) -> Tensor:

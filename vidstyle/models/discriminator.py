@@ -32,7 +32,10 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, pictures: Tensor, frames: Tensor) -> Tensor:
-        """Logits [T, 1, H/8, W/8], positive for the teacher's; pictures and frames float [T, 3, H, W], RGB in [0, 1]."""
+        """Logits [T, 1, H/8, W/8], positive for the teacher's pictures.
+
+        pictures, frames  float [T, 3, H, W], RGB in [0, 1]
+        """
         luma = (pictures * pictures.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
         around = F.avg_pool2d(F.pad(luma, (4, 4, 4, 4), mode="reflect"), 9, 1)
         logits: Tensor = self.layers(torch.cat((6 * (luma - around), 2 * frames - 1), 1))

@@ -37,6 +37,7 @@ class Generator(nn.Module):
     """
 
     size_multiple: int = 4
+    binomial: Tensor
 
     def __init__(
         self, *, channels: int = 48, blocks: int = 5, edge_channels: int = 24, guide_channels: int = 1
@@ -57,12 +58,15 @@ class Generator(nn.Module):
         self.up = nn.Conv2d(channels, 4 * edge_channels, 1)
         self.head = nn.Conv2d(edge_channels, edge_channels, 3, padding=1)
         self.out = nn.Conv2d(edge_channels, 4 * 3, 3, padding=1)
+        taps = torch.tensor((0.25, 0.5, 0.25))
+        self.register_buffer("binomial", (taps[:, None] * taps).repeat(3, 1, 1, 1), persistent=False)
         self._initialise()
 
     def _initialise(self) -> None:
         with torch.no_grad():
-            for block in self.body:
-                block.second.weight.mul_(0.5)
+            for block in self.body.modules():
+                if isinstance(block, ResidualBlock):
+                    block.second.weight.mul_(0.5)
             for layer in (self.up, self.out):
                 # Equal filters for the four pixels of a shuffle: no checkerboard to unlearn (Aitken et al., 2017).
                 layer.weight.copy_(layer.weight[::4].repeat_interleave(4, 0))
@@ -85,4 +89,10 @@ class Generator(nn.Module):
         body = self.body(F.relu(self.down(skip)))
         y = F.relu(F.pixel_shuffle(self.up(body), 2) + skip)
         y = self.out(F.relu(self.head(y)))
-        return frames.float() + F.pixel_shuffle(y, 2).float()
+        return self._softened(frames.float()) + F.pixel_shuffle(y, 2).float()
+
+    def _softened(self, frames: Tensor) -> Tensor:
+        """Binomial 3x3 filter: the finest texture of the source is for the network to add, not to take away."""
+        padded = F.pad(frames, (1, 1, 1, 1), mode="replicate")
+        with torch.autocast(frames.device.type, enabled=False):
+            return F.conv2d(padded, self.binomial.float(), groups=3)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,8 +31,8 @@ LARGEST = 448
 FIELD_UNIT = 32
 """A stored field is field * FIELD_UNIT + 128 as uint8."""
 
-Array = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
+Array = NDArray[Any]
+Bytes = NDArray[Any]
 Teacher = Callable[[Array, Array], Array]
 
 
@@ -73,7 +74,7 @@ def read(path: Path) -> Iterator[Bytes]:
     if path.suffix.lower() in PICTURES:
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if picture is not None:
-            yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)  # type: ignore[misc]
+            yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         return
     video = cv2.VideoCapture(str(path))
     try:
@@ -82,7 +83,7 @@ def read(path: Path) -> Iterator[Bytes]:
             if number % FRAME_STEP == 0:
                 ok, frame = video.retrieve()
                 if ok:
-                    yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)  # type: ignore[misc]
+                    yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
             number += 1
     finally:
         video.release()
@@ -104,7 +105,7 @@ def paint(picture: Bytes, teacher: Teacher, random: np.random.Generator) -> Pair
     scale = random.uniform(*SCALES)
     scale = min(scale, 2.5 * LARGEST / max(picture.shape[:2]))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=interpolation)  # type: ignore[assignment]
+    picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=interpolation)
     top, left = (int(random.integers(0, max(1, side - LARGEST + 1))) for side in picture.shape[:2])
     picture = picture[top : top + LARGEST, left : left + LARGEST]
     source = picture.astype(np.float32) / 255
@@ -141,7 +142,7 @@ def painted_pairs(
 
 
 def _store(path: Path, pairs: Sequence[Pair]) -> None:
-    arrays = {}
+    arrays: dict[str, Bytes] = {}
     for i, pair in enumerate(pairs):
         arrays |= {
             f"{i:04d}-source": pair.source,
@@ -150,7 +151,7 @@ def _store(path: Path, pairs: Sequence[Pair]) -> None:
         }
     part = path.with_suffix(".part")
     with part.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
     part.replace(path)
 
 

@@ -55,6 +55,11 @@ class TrainingSettings:
     save_every: int = 500
     generator: dict[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        least = 2 * BORDER + 2 * SHIFT
+        if self.crop < least or self.crop % 8:
+            raise ValueError(f"crop must be a multiple of 8 from {least} upwards, not {self.crop}")
+
     @property
     def steps(self) -> int:
         return self.distil_steps + self.critic_steps + self.adversarial_steps
@@ -102,7 +107,7 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
 
     def _placed(self, network: Network) -> Network:
-        return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     # --- state on disk
 
@@ -243,7 +248,7 @@ class Trainer:
         terms["temporal"] = settings.temporal_weight * difference.abs().mean()
 
         self.painter_steps.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+        torch.stack(list(terms.values())).sum().backward()
         norm = nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0)
         if torch.isfinite(norm):
             self.painter_steps.step()
@@ -282,7 +287,7 @@ class Trainer:
             figures["r1"] = R1_EVERY * float(penalty.detach())
             loss = loss + R1_EVERY * self.settings.r1_weight * penalty
         self.critic_steps.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.critic_steps.step()
         right = ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean()) / 2
         return figures | {"right": float(right)}

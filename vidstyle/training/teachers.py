@@ -6,14 +6,17 @@ generator does not see as well.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]
+"""Always float32; OpenCV's own types do not say so."""
 
 _SECTORS = 8
-_MARK = np.float32((0.046, 0.036, 0.022))
+_MARK = np.array((0.046, 0.036, 0.022), np.float32)
 """What a brush mark adds to R, G, B: thick paint is lighter and a little warmer."""
 
 
@@ -115,12 +118,14 @@ def skin(picture: Array) -> Array:
     red, green = picture[..., 0] / total, picture[..., 1] / total
     near = np.exp(-0.5 * (((red - 0.43) / 0.05) ** 2 + ((green - 0.315) / 0.016) ** 2))
     lit = _smoothstep(total, 0.3, 0.8)
-    return cv2.GaussianBlur((near * lit).astype(np.float32), (0, 0), 2.0)  # type: ignore[return-value]
+    return cv2.GaussianBlur((near * lit).astype(np.float32), (0, 0), 2.0)
 
 
 def vivid(picture: Array, saturation: float, contrast: float) -> Array:
-    """Livelier colours and tones that do not clip: pale colours gain up to `saturation`, strong ones less; the tone curve is
-    steeper by `contrast` in the middle and keeps black and white.
+    """Livelier colours and tones that do not clip.
+
+    Pale colours gain up to `saturation`, strong ones less; the tone curve is steeper by `contrast` in the middle and
+    keeps black and white.
     """
     grey = picture.mean(2, keepdims=True)
     chroma = picture - grey
@@ -152,5 +157,5 @@ def _smoothstep(x: Array, low: float, high: float) -> Array:
 
 
 def _sample(picture: Array, at: Array, interpolation: int = cv2.INTER_LINEAR) -> Array:
-    out: Array = cv2.remap(picture, at, None, interpolation, borderMode=cv2.BORDER_REFLECT)  # type: ignore[assignment,call-overload]
+    out: Array = cv2.remap(picture, at, None, interpolation, borderMode=cv2.BORDER_REFLECT)  # type: ignore[call-overload]
     return out

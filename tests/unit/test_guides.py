@@ -1,0 +1,153 @@
+"""The stroke field: where strokes point, that they travel with the picture, and that nothing is remembered too long."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vidstyle.frames import Motion
+from vidstyle.guides import ANGLES, PERIOD, TABLE, StrokeField, stroke_table
+
+SIZE = WIDTH, HEIGHT = 160, 96
+
+
+def scene(offset: int = 0) -> Tensor:
+    """A textured picture [1, 3, H, W]; a larger offset shows what lies farther right."""
+    noise = np.random.default_rng(1).random((HEIGHT, 2 * WIDTH), np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), 3)
+    noise = (noise - noise.min()) / (noise.max() - noise.min())
+    return torch.from_numpy(noise[:, offset : offset + WIDTH].copy()).expand(1, 3, -1, -1).contiguous()
+
+
+def motion(dx: float = 0.0, dy: float = 0.0, *, cut: bool = False) -> Motion:
+    flow = np.empty((HEIGHT, WIDTH, 2), np.float32)
+    flow[:] = dx, dy
+    return Motion(flow, -flow, cut, 0)
+
+
+def still(count: int) -> list[Motion]:
+    return [motion(cut=i == 0) for i in range(count)]
+
+
+def test_the_table_is_noise_along_lines() -> None:
+    table = stroke_table(torch.device("cpu"))[0, 0].reshape(ANGLES, TABLE + 1, TABLE + 1)[:, :TABLE, :TABLE]
+    torch.testing.assert_close(table.std((1, 2)), torch.ones(ANGLES), atol=1e-3, rtol=0)
+    across, along = table.diff(dim=1).square().mean((1, 2)), table.diff(dim=2).square().mean((1, 2))
+    assert along[ANGLES // 2] < 0.1 * across[ANGLES // 2], "the middle plane runs along x"
+    assert across[0] < 0.1 * along[0], "the first plane runs along y"
+
+
+@pytest.mark.parametrize("angle", [0, 30, 60, 90, 120, 150])
+def test_strokes_follow_the_edges(angle: int) -> None:
+    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    radians = math.radians(angle)
+    stripes = 0.5 + 0.4 * np.sin((x * math.sin(radians) - y * math.cos(radians)) / 3)
+    picture = torch.from_numpy(stripes.astype(np.float32)).expand(1, 3, -1, -1)
+    field = StrokeField(SIZE)(picture, still(1), [0])[0, 0, 16:-16, 16:-16].numpy()
+    gy, gx = np.gradient(field)
+    gradient = 0.5 * math.atan2(2 * (gx * gy).sum(), (gx * gx).sum() - (gy * gy).sum())
+    off = (math.degrees(gradient) + 90 - angle + 90) % 180 - 90
+    assert abs(off) < 12
+
+
+def test_its_deviation_is_about_one_and_its_mean_zero() -> None:
+    field = StrokeField(SIZE)(scene(), still(1), [0])
+    assert field.shape == (1, 1, HEIGHT, WIDTH)
+    assert field.dtype == torch.float32
+    assert 0.6 < field.std() < 1.3
+    assert abs(field.mean()) < 0.15
+
+
+def test_a_still_camera_shows_a_still_field() -> None:
+    count = PERIOD + 4
+    fields = StrokeField(SIZE)(scene().expand(count, -1, -1, -1), still(count), range(count))
+    torch.testing.assert_close(fields, fields[:1].expand_as(fields), atol=2e-3, rtol=0)
+
+
+def test_noise_in_the_flow_of_a_still_picture_moves_nothing() -> None:
+    random = np.random.default_rng(0)
+    jitter = [motion(cut=True)]
+    for _ in range(20):
+        flow = random.normal(0, 0.05, (HEIGHT, WIDTH, 2)).astype(np.float32)
+        jitter.append(Motion(flow, -flow, False, 0))
+    fields = StrokeField(SIZE)(scene().expand(21, -1, -1, -1), jitter, range(21))
+    torch.testing.assert_close(fields[-1], fields[0], atol=2e-3, rtol=0)
+
+
+def test_strokes_travel_with_the_picture() -> None:
+    """A pan of 3 pixels a frame: the field moves by 3 pixels, where a field fixed to the screen would not at all."""
+    count, step = 12, 3
+    frames = torch.cat([scene(step * i) for i in range(count)])
+    moving = [motion(cut=True)] + [motion(dx=step) for _ in range(count - 1)]
+    fields = StrokeField(SIZE)(frames, moving, range(count))[:, 0, 16:-16, 16:-16]
+    carried = (fields[:-1, :, step:] - fields[1:, :, :-step]).square().mean()
+    stuck = (fields[:-1] - fields[1:]).square().mean()
+    assert carried < 0.03
+    assert stuck > 10 * carried
+
+
+@pytest.mark.parametrize("start", [5, 40])
+def test_a_start_in_mid_video_is_exact_after_the_context(start: int) -> None:
+    count = start + PERIOD + 6
+    frames = torch.cat([scene(i % 9) for i in range(count)])
+    moving = [motion(cut=True)] + [motion(dx=(i + 1) % 9 - i % 9, dy=0.3) for i in range(count - 1)]
+    whole = StrokeField(SIZE)(frames, moving, range(count))
+    late = StrokeField(SIZE)(frames[start:], [motion(cut=True), *moving[start + 1 :]], range(start, count))
+    assert torch.equal(late[StrokeField.CONTEXT_FRAMES :], whole[start + StrokeField.CONTEXT_FRAMES :])
+    assert not torch.equal(late[3], whole[start + 3])
+
+
+def test_batch_size_does_not_matter() -> None:
+    frames = torch.cat([scene(2 * i) for i in range(7)])
+    moving = [motion(cut=True)] + [motion(dx=2) for _ in range(6)]
+    whole = StrokeField(SIZE)(frames, moving, range(7))
+    field = StrokeField(SIZE)
+    parts = [field(frames[a:b], moving[a:b], range(a, b)) for a, b in ((0, 1), (1, 4), (4, 7))]
+    assert torch.equal(torch.cat(parts), whole)
+
+
+def test_a_cut_forgets_everything() -> None:
+    frames = torch.cat([scene(0), scene(4), scene(100)])
+    moving = [motion(cut=True), motion(dx=4), motion(cut=True)]
+    after = StrokeField(SIZE)(frames, moving, range(20, 23))[2]
+    fresh = StrokeField(SIZE)(frames[2:], moving[2:], [22])[0]
+    assert torch.equal(after, fresh)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 33), (321, 40), (1000, 20)])
+def test_odd_sizes_and_small_grids(size: tuple[int, int]) -> None:
+    width, height = size
+    scale = min(1.0, 320 / max(size))
+    flow = np.full((max(8, round(height * scale)), max(8, round(width * scale)), 2), 1.0, np.float32)
+    frames = torch.rand(3, 3, height, width)
+    moving = [Motion(flow, -flow, i == 0, 0) for i in range(3)]
+    field = StrokeField(size)(frames, moving, range(3))
+    assert field.shape == (3, 1, height, width)
+    assert torch.isfinite(field).all()
+
+
+def test_flat_black_pictures_have_a_field_too() -> None:
+    field = StrokeField(SIZE)(torch.zeros(1, 3, HEIGHT, WIDTH), still(1), [0])
+    assert torch.isfinite(field).all()
+    assert field.std() > 0.3
+
+
+def test_the_origin_chooses_another_piece_of_the_noise() -> None:
+    first = StrokeField(SIZE)(scene(), still(1), [0])
+    second = StrokeField(SIZE, origin=(100.5, 37.25))(scene(), still(1), [0])
+    assert (first - second).abs().mean() > 0.3
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_agrees_with_the_cpu() -> None:
+    frames = torch.cat([scene(2 * i) for i in range(3)])
+    moving = [motion(cut=True), motion(dx=2), motion(dx=2)]
+    on_cpu = StrokeField(SIZE)(frames, moving, range(3))
+    on_card = StrokeField(SIZE, "cuda")(frames.cuda(), moving, range(3)).cpu()
+    torch.testing.assert_close(on_card, on_cpu, atol=0.02, rtol=0)
