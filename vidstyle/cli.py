@@ -310,8 +310,24 @@ def doctor() -> None:
     raise SystemExit(run())
 
 
+class _StandardError(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes to whatever sys.stderr is at the moment: the terminal view redirects it while it draws."""
+
+    @property
+    def stream(self) -> Any:  # type: ignore[override]
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: Any) -> None: ...
+
+
 def _set_up_logging(level: str) -> None:
-    logging.basicConfig(level=level.upper(), format="vidstyle: %(levelname)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=level.upper(),
+        format="vidstyle: %(levelname)s: %(message)s",
+        handlers=[_StandardError()],
+        force=True,
+    )
 
 
 @contextmanager

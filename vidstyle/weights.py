@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 SCHEMA = 1
 FOLDER_VARIABLE = "VIDSTYLE_CHECKPOINTS"
+REQUIRED_NETWORKS = ("features",)
+"""Networks that every run needs, whatever its style."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +139,12 @@ def manifest() -> dict[str, dict[str, Entry]]:
 
 
 def verify_all() -> list[tuple[str, bool, str]]:
-    """Every file of the manifest: name, whether it is whole, and its digest or what is wrong with it."""
-    results = []
+    """Every file of the manifest (and what it lacks): name, whether it is whole, its digest or what is wrong."""
+    results = [
+        (f"{name} (network)", False, "not in the manifest; install vidstyle again")
+        for name in REQUIRED_NETWORKS
+        if name not in manifest()["networks"]
+    ]
     for section in manifest().values():
         for entry in section.values():
             try:

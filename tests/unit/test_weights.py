@@ -39,7 +39,11 @@ def test_one_changed_byte_is_refused(folder: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(WeightsError, match="checksum"):
         weights.load_tensors(weights.read_manifest()["styles"]["toy"])
-    assert weights.verify_all()[0][1] is False
+    assert ("toy.safetensors", False) in [(name, whole) for name, whole, _ in weights.verify_all()]
+
+
+def test_a_network_that_every_run_needs_is_missed(folder: Path) -> None:
+    assert [name for name, whole, _ in weights.verify_all() if not whole] == ["features (network)"]
 
 
 def test_a_pickle_is_never_run_even_with_the_right_checksum(folder: Path) -> None:
