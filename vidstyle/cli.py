@@ -314,7 +314,7 @@ class _StandardError(logging.StreamHandler):  # type: ignore[type-arg]
     """Writes to whatever sys.stderr is at the moment: the terminal view redirects it while it draws."""
 
     @property
-    def stream(self) -> Any:  # type: ignore[override]
+    def stream(self) -> Any:
         return sys.stderr
 
     @stream.setter
