@@ -160,6 +160,6 @@ def test_the_encoder_is_told_the_colours() -> None:
 
 
 def test_unknown_endings_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(OutputError, match="'.xyz' is no kind of video") as caught:
+    with pytest.raises(OutputError, match=r"'\.xyz' is no kind of video") as caught:
         container_for(Path("out.xyz"))
     assert caught.value.hint is not None and ".mp4" in caught.value.hint

@@ -19,6 +19,7 @@ from vidstyle.media import segments
 from vidstyle.media.encode import EncodeSettings
 from vidstyle.media.probe import probe
 from vidstyle.media.segments import Output, check_output
+from vidstyle.media.store import EncodedPacket, SegmentWriter
 
 SEGMENT = 5
 
@@ -107,7 +108,9 @@ def test_turned_pictures_stay_upright(tmp_path: Path, suffix: str, name: str) ->
         )
 
 
-@pytest.mark.parametrize("codec", ["libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks", "mpeg4"])
+@pytest.mark.parametrize(
+    "codec", ["libx265", "libsvtav1", "libvpx-vp9", "libvpx", "ffv1", "prores_ks", "mpeg4"]
+)
 @pytest.mark.usefixtures("short_segments")
 def test_other_encoders(tmp_path: Path, codec: str) -> None:
     source = make_clip(tmp_path / "in.mkv", frames=12)
@@ -122,6 +125,21 @@ def test_a_codec_that_the_container_cannot_hold(tmp_path: Path, clip: Clip, code
         pass_through(clip.path, tmp_path / "out.mp4", EncodeSettings(codec=codec))
     assert caught.value.hint is not None and ".mkv" in caught.value.hint
     assert not work_folders(tmp_path)
+
+
+def test_an_encoder_that_loses_frames_is_not_trusted(clip: Clip, tmp_path: Path) -> None:
+    def lossy(self: SegmentWriter, packet: EncodedPacket) -> None:
+        if packet.pts % 2:
+            original(self, packet)
+
+    original = SegmentWriter.add
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(OutputError, match="one packet for each frame"),
+    ):
+        patch.setattr(SegmentWriter, "add", lossy)
+        pass_through(clip.path, tmp_path / "out.mp4")
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4"}
 
 
 # Resume

@@ -211,6 +211,12 @@ class Output(AbstractContextManager["Output"]):
     def _complete_segment(self) -> None:
         assert self._encoder is not None and self._writer is not None
         self._add(self._encoder.encode(None))
+        if sorted(pts for pts, _ in self._writer.shown) != list(self._durations):
+            raise OutputError(
+                f"The encoder {self._encoding.codec} did not give one packet for each frame.",
+                name=str(self._output),
+                hint="choose another one with --codec",
+            )
         self._store.complete(self._writer)
         self._durations.clear()
         self._writer = self._encoder = None
