@@ -34,6 +34,10 @@ TABLE = 512
 STROKE_HALF_LENGTH = 12.0
 BRISTLE = 1.0
 """Deviation of the Gauss filter across a stroke, pixels."""
+BRUSH_GROWS_FROM = 640
+"""Pictures whose shorter side has more pixels get larger strokes in proportion ..."""
+LARGEST_BRUSH = 2.5
+"""... up to this factor."""
 MEMORY = 0.88
 """Share of the structure tensor that is kept from one frame to the next."""
 
@@ -49,7 +53,7 @@ SAME = 2.0
 """Distance in pixels at which two readings of the noise become independent."""
 BROAD_BELOW = 4e-4
 """Tensor energy at which fine strokes and those of twice the size have equal shares."""
-STRIP = 48
+STRIP = 96
 """Rows that are read from the table at a time."""
 
 _LUMA = (0.299, 0.587, 0.114)
@@ -97,15 +101,18 @@ def _averaged(picture: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(np.atleast_3d(small)).permute(2, 0, 1).contiguous()
 
 
-def _gauss(x: Tensor, sigma: float) -> Tensor:
-    """Gauss filter of [1, C, h, w] with replicated borders."""
+def _gauss(planes: Tensor, sigma: float) -> Tensor:
+    """Gauss filter of planes [C, h, w] with replicated borders."""
     radius = math.ceil(2.5 * sigma)
-    taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=x.device) / sigma) ** 2)
+    if planes.device.type == "cpu":
+        side = 2 * radius + 1
+        array = planes.permute(1, 2, 0).contiguous().numpy()
+        blurred = cv2.GaussianBlur(array, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
+        return torch.from_numpy(blurred).permute(2, 0, 1).contiguous()
+    taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=planes.device) / sigma) ** 2)
     taps = taps / taps.sum()
-    x = x.transpose(0, 1)
-    x = F.conv2d(F.pad(x, (radius, radius, 0, 0), mode="replicate"), taps.view(1, 1, 1, -1))
-    x = F.conv2d(F.pad(x, (0, 0, radius, radius), mode="replicate"), taps.view(1, 1, -1, 1))
-    return x.transpose(0, 1)
+    padded = F.pad(planes[:, None], (radius, radius, radius, radius), mode="replicate")
+    return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))[:, 0]
 
 
 def _structure_tensor(luma: Tensor) -> Tensor:
@@ -116,6 +123,30 @@ def _structure_tensor(luma: Tensor) -> Tensor:
     gx = (wide[..., 2:] - wide[..., :-2]) / 32
     gy = (tall[:, :, 2:] - tall[:, :, :-2]) / 32
     return torch.cat((gx * gx, gy * gy, gx * gy), 1)
+
+
+class _Layer:
+    """Strokes of one size: where in the table the pixels of the picture, shrunk by `step`, lie.
+
+    scale   strokes are so many times as large as in the table
+    places  float32 [4, h, w]: x and y, twice, in sides of the table
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        step: int,
+        scale: float,
+        origin: tuple[float, float],
+        device: torch.device,
+    ) -> None:
+        self.scale = scale
+        width, height = ((side + step - 1) // step for side in size)
+        x = (torch.arange(width, device=device, dtype=torch.float32) * step + origin[0]) / (scale * TABLE)
+        y = (torch.arange(height, device=device, dtype=torch.float32) * step + origin[1]) / (scale * TABLE)
+        # A whole number of tables keeps positions positive however far the strokes were carried.
+        places = torch.stack((x.expand(height, width), y[:, None].expand(height, width))) + 16
+        self.places = torch.cat((places, places))
 
 
 class StrokeField:
@@ -138,21 +169,10 @@ class StrokeField:
         self.size = size
         self.device = torch.device(device)
         self._table = stroke_table(self.device)
-        self._fine_at = self._places(1, origin)
-        self._broad_at = self._places(2, origin)
+        brush = min(max(min(size) / BRUSH_GROWS_FROM, 1.0), LARGEST_BRUSH)
+        self._fine = _Layer(size, 1, brush, origin, self.device)
+        self._broad = _Layer(size, 2, 2 * brush, origin, self.device)
         self._state: Tensor | None = None
-
-    def _places(self, scale: int, origin: tuple[float, float]) -> Tensor:
-        """Where in the table the pixels of the picture shrunk by `scale` lie: [4, h, w], x and y, for both layers.
-
-        The unit is the table's side.
-        """
-        width, height = ((side + scale - 1) // scale for side in self.size)
-        x = (torch.arange(width, device=self.device, dtype=torch.float32) + origin[0] / scale) / TABLE
-        y = (torch.arange(height, device=self.device, dtype=torch.float32) + origin[1] / scale) / TABLE
-        # A whole number of tables keeps positions positive however far the strokes were carried.
-        places = torch.stack((x.expand(height, width), y[:, None].expand(height, width))) + 16
-        return torch.cat((places, places))
 
     def __call__(self, frames: Tensor, motion: Sequence[Motion], indices: Sequence[int]) -> Tensor:
         """Fields of `frames` (float [T, 3, H, W], RGB in [0, 1]), in presentation order: float32 [T, 1, H, W].
@@ -182,7 +202,7 @@ class StrokeField:
         """Structure tensor [3, rows, columns] of a frame [3, H, W]."""
         small = _averaged(frame, (2 * grid[0], 2 * grid[1]))
         luma = sum(weight * plane for weight, plane in zip(_LUMA, small, strict=True))
-        return _gauss(F.avg_pool2d(_structure_tensor(luma[None, None]), 2), TENSOR_SIGMA)[0]
+        return _gauss(F.avg_pool2d(_structure_tensor(luma[None, None])[0], 2), TENSOR_SIGMA)
 
     def _carried(self, state: Tensor, back: Tensor, tensor: Tensor) -> Tensor:
         """Both layers moved along the source by `back` [2, rows, columns], in pixels of their grid, and updated."""
@@ -209,7 +229,7 @@ class StrokeField:
         """The field [1, 1, H, W] of two layers [5, rows, columns]; `weight` is the first one's share."""
         tensor = torch.lerp(two[2:], one[2:], weight)
         energy = tensor[0] + tensor[1]
-        wide = _gauss(tensor[None], 5 * TENSOR_SIGMA)[0]
+        wide = _gauss(tensor, 5 * TENSOR_SIGMA)
         tensor = torch.lerp(wide, tensor, energy / (energy + FLAT))
         # Along the edge, as a double angle: opposite directions are the same stroke. Where strokes of many directions
         # meet, the mean direction is short and the marks fade.
@@ -226,23 +246,23 @@ class StrokeField:
         gain = gain * (broad**2 + (1 - broad) ** 2).rsqrt()
 
         maps = torch.cat((direction, one[:2], two[:2]))
-        fine = self._strokes(maps, self._fine_at, 1, weight)
+        fine = self._strokes(maps, self._fine, weight)
         size = fine.shape[0], fine.shape[1]
-        coarse = _resized(self._strokes(maps, self._broad_at, 2, weight)[None], size)[0]
+        coarse = _resized(self._strokes(maps, self._broad, weight)[None], size)[0]
         shares = _resized(torch.stack((gain * (1 - broad), gain * broad)), size)
         return torch.addcmul(fine.mul_(shares[0]), coarse, shares[1])[None, None]
 
-    def _strokes(self, maps: Tensor, places: Tensor, scale: int, weight: float) -> Tensor:
-        """Strokes [h, w], `scale` times as large as in the table, read at `places` [4, h, w] and mixed.
+    def _strokes(self, maps: Tensor, layer: _Layer, weight: float) -> Tensor:
+        """Strokes [h, w] of one size.
 
-        maps [6, rows, columns]: direction as a double angle, displacement of the first layer and of the second.
+        maps [6, rows, columns]: direction as a double angle, displacement since the one reset and since the other.
         """
-        maps = _resized(maps, (places.shape[1], places.shape[2]))
+        maps = _resized(maps, (layer.places.shape[1], layer.places.shape[2]))
         # A strip of rows at a time stays in the processor's cache.
-        strips = zip(torch.split(maps, STRIP, 1), torch.split(places, STRIP, 1), strict=True)
-        return torch.cat([self._strip(strip, at, scale, weight) for strip, at in strips])
+        strips = zip(torch.split(maps, STRIP, 1), torch.split(layer.places, STRIP, 1), strict=True)
+        return torch.cat([self._strip(strip, places, layer.scale, weight) for strip, places in strips])
 
-    def _strip(self, maps: Tensor, places: Tensor, scale: int, weight: float) -> Tensor:
+    def _strip(self, maps: Tensor, places: Tensor, scale: float, weight: float) -> Tensor:
         angle = torch.atan2(maps[1], maps[0]).mul_(ANGLES / (2 * math.pi)).add_(ANGLES / 2)
         plane = angle.floor().clamp_(max=ANGLES - 1)
         between = angle - plane
