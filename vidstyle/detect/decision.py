@@ -46,14 +46,18 @@ class Cue:
 
 
 CUES: Mapping[str, Cue] = {
-    "color_worst": Cue(0.25, 1.0, 1.1),
-    "texture_worst": Cue(0.25, 1.0, 1.1, texture=True),
-    "color_shift": Cue(0.25, 0.8, 0.8),
-    "texture_shift": Cue(0.2, 0.9, 0.8, texture=True),
-    "color_mean": Cue(0.06, 1.0, 0.5),
-    "texture_mean": Cue(0.05, 1.1, 0.5, texture=True),
-    "level": Cue(0.4, 1.0, 0.2),
-    "energy": Cue(0.25, 1.0, 0.2, texture=True),
+    "color_worst": Cue(0.25, 1.7, 1.1),
+    "texture_worst": Cue(0.25, 0.9, 1.1, texture=True),
+    "color_shift": Cue(0.25, 1.4, 0.8),
+    "texture_shift": Cue(0.2, 0.8, 0.8, texture=True),
+    "color_mean": Cue(0.06, 1.5, 0.5),
+    "texture_mean": Cue(0.05, 0.5, 0.5, texture=True),
+    "level": Cue(0.4, 1.7, 0.2),
+    "energy": Cue(0.25, 1.5, 0.2, texture=True),
+    "color_outside": Cue(0.25, 0.65, 0.5),
+    "texture_outside": Cue(0.25, 0.35, 0.5, texture=True),
+    "color_outside_mean": Cue(0.05, 0.3, 0.2),
+    "texture_outside_mean": Cue(0.05, 0.5, 0.2, texture=True),
     "standstill": Cue(0.35, 1.2, 0.0),
 }
 NAMES = tuple(CUES)
@@ -64,6 +68,8 @@ SUSPICION = 0.7
 """Frames above this score are no neighbours and no history for the final judgement of others."""
 FLAT = 1.5
 """Deviation of the luma of a blank picture, in grey levels, at most."""
+CONTRASTY = 12.0
+"""Deviation of a source's luma, in grey levels, that no style paints blank."""
 CERTAIN = 8.0
 """Score of a frame that is bad beyond doubt."""
 SOFTNESS = 4.0
@@ -87,6 +93,18 @@ class Finding:
     """Mean signed shift of the frame per channel, [5]."""
 
 
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """What has lately been usual, per channel [5]."""
+
+    contrast: Array
+    """Deviation of the styled picture over that of the source."""
+    spread: Array
+    """How far a frame's neighbours are apart."""
+    change: Array
+    """How far the source is from its neighbours."""
+
+
 def grid_size(width: int, height: int) -> tuple[int, int]:
     """Columns and rows of the cells."""
     return GRID if width >= height else (GRID[1], GRID[0])
@@ -103,7 +121,7 @@ def cell_means(values: Array, weight: Array, size: tuple[int, int]) -> Array:
     return np.concatenate(parts, 2) / np.maximum(share, 1e-3)[..., None]
 
 
-def measure(styled: Array, reference: Reference | None, contrast: Array, standstill: float) -> Finding:
+def measure(styled: Array, reference: Reference | None, calm: Calm, standstill: float) -> Finding:
     """Compares a styled analysis picture [h, w, 5] with its reference."""
     cues = np.full(len(NAMES), np.nan, np.float32)
     cues[STANDSTILL] = standstill
@@ -118,21 +136,34 @@ def measure(styled: Array, reference: Reference | None, contrast: Array, standst
     difference = styled - reference.styled
     means = cell_means(
         np.concatenate(
-            [np.abs(difference), difference, reference.spread, np.abs(reference.source_change)], 2
+            [np.abs(difference), difference, reference.spread, np.abs(reference.source_change), reference.source_change], 2
         ),
         weight,
         size,
     )
-    absolute, signed, spread, source = np.split(means, 4, 2)
+    absolute, signed, spread, source, source_signed = np.split(means, 5, 2)
+    explained = np.zeros_like(signed)
+    explained[support] = explain(signed[support], source_signed[support][:, [0, 3, 4]])
+    signed = signed - explained
     doubt = 1.0 if reference.both_sides else ONE_SIDED_DOUBT
-    usual = (1.2 * spread + 0.8 * contrast * source + FLOORS) * np.float32(doubt)
+    unrest = float(np.max((reference.mean_change + FLOORS) / (calm.change + FLOORS)))
+    doubt *= max(1.0, unrest)
+    spread = np.maximum(spread, 0.5 * calm.spread)
+    usual = (1.2 * spread + 0.8 * calm.contrast * source + np.abs(explained) + FLOORS) * np.float32(doubt)
     deviating = np.where(support[..., None], absolute / usual, 0)
     shifted = np.where(support[..., None], np.abs(signed) / usual, 0)
     total = weight.sum()
     level, source_level = (
         (values * weight[..., None]).sum((0, 1)) / total for values in (difference, reference.source_change)
     )
-    excess = np.maximum(np.abs(level) - 1.5 * contrast * np.abs(source_level), 0) / doubt
+    level = level - explained[support].mean(0)
+    outside = np.maximum(np.maximum(styled - reference.highest, reference.lowest - styled), 0)
+    outside[~reference.supported] = 0
+    fine = cell_means(np.concatenate([outside, reference.spread, np.abs(reference.source_change)],2), weight, (2*size[0],2*size[1]))
+    fine_support = cv2.resize(weight, (2*size[0],2*size[1]), interpolation=cv2.INTER_AREA) > LEAST_SUPPORT
+    o, a, d = np.split(fine, 3, 2)
+    o = o / ((0.4 * a + 0.4 * calm.contrast * d + 0.5*FLOORS) * np.float32(doubt)) * fine_support[..., None]
+    excess = np.maximum(np.abs(level) - 1.5 * calm.contrast * np.abs(source_level), 0) / doubt
     cues[:STANDSTILL] = (
         worst(deviating[..., COLORS].max(2)),
         worst(deviating[..., TEXTURES].max(2)),
@@ -142,8 +173,18 @@ def measure(styled: Array, reference: Reference | None, contrast: Array, standst
         deviating[support][:, TEXTURES].mean(),
         excess[COLORS].max(),
         excess[TEXTURES].max(),
+        worst(o[..., COLORS].max(2), 3),
+        worst(o[..., TEXTURES].max(2), 3),
+        o[fine_support][:, COLORS].mean(),
+        o[fine_support][:, TEXTURES].mean(),
     )
     return Finding(cues, deviating.max(2), level)
+
+
+def explain(signed, source):
+    """What of the styled cells' shifts [N, 5] follows from the source's own [N, 3]: ridge regression over the cells."""
+    gram = source.T @ source + len(source) * np.eye(3, dtype=np.float32)
+    return source @ np.linalg.solve(gram, source.T @ signed)
 
 
 def evidence(cues: Array, history: Array) -> Array:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vidstyle.detect import decision
 from vidstyle.detect.analysis import COLORS, analyse
-from vidstyle.detect.decision import CERTAIN, NAMES, SUSPICION, Finding, combine, evidence, measure
+from vidstyle.detect.decision import CERTAIN, NAMES, Calm, SUSPICION, Finding, combine, evidence, measure
 from vidstyle.detect.statistics import Array
 from vidstyle.detect.temporal import REACH, Reference, Sight, displacement, look, refer, tolerance
 from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
@@ -22,7 +22,7 @@ HISTORY = 30
 """Frames before one that tell what is usual."""
 RECENT = 12
 """Frames over which the source's noise and the style's contrast are measured."""
-CONTEXT_FRAMES = 2 * HISTORY + RECENT + REACH
+CONTEXT_FRAMES = 2 * HISTORY + 2 * RECENT + REACH
 """So many frames after a start in the middle of a video the scores are those of an undisturbed run."""
 
 
@@ -40,6 +40,8 @@ class _Frame:
     invalid: str | None
     sight: Sight
     reference: Reference | None = None
+    spread: Array | None = None
+    change: Array | None = None
     cues: Array | None = None
     """Of the first judgement, from all neighbours."""
     suspect: bool = False
@@ -107,10 +109,17 @@ class _Detector:
 
     def _screen(self, number: int) -> None:
         frame = self._frames[number]
-        allowed, contrast = self._recent(number)
-        frame.reference = refer(self._sight, number, tolerance=allowed)
+        frame.reference = refer(self._sight, number, tolerance=self._tolerance(number))
+        if frame.reference is not None:
+            frame.spread, frame.change = frame.reference.mean_spread, frame.reference.mean_change
         styled = frame.sight.styled
-        frame.cues = measure(styled, frame.reference, contrast, self._standstill(number, styled)).cues
+        calm = self._calm(number)
+        frame.cues = measure(
+            styled,
+            frame.reference,
+            calm,
+            standstill(frame.sight, self._sight(number - 1), styled, calm.contrast),
+        ).cues
         score = combine(evidence(frame.cues, self._history(number, number, trusted=False)))
         sure = decision.certain(frame.sight.source, styled, frame.reference, frame.invalid)
         frame.suspect = score > SUSPICION or sure is not None
@@ -119,17 +128,17 @@ class _Detector:
         """Without the neighbours, and the history, that are suspect themselves."""
         frame = self._frames[number]
         sight, shape = frame.sight, frame.sight.styled.shape
-        allowed, contrast = self._recent(number)
+        calm = self._calm(number)
         near = range(number - REACH, number + REACH + 1)
         suspects = frozenset(n for n in near if n != number and n in self._frames and self._frames[n].suspect)
         reference, frame.reference = frame.reference, None
         if suspects:
-            reference = refer(self._sight, number, tolerance=allowed, without=suspects)
+            reference = refer(self._sight, number, tolerance=self._tolerance(number), without=suspects)
         history = self._history(number, number + REACH, trusted=True)
         before = self._sight(number - 1)
 
         def examine(styled: Array) -> tuple[Finding, Array]:
-            finding = measure(styled, reference, contrast, standstill(sight, before, styled, contrast))
+            finding = measure(styled, reference, calm, standstill(sight, before, styled, calm.contrast))
             return finding, evidence(finding.cues, history)
 
         def total(scores: Array, sure: str | None) -> float:
@@ -166,21 +175,33 @@ class _Detector:
             judge=judge if flagged else None,
         )
 
-    def _recent(self, number: int) -> tuple[float, Array]:
-        """Tolerance of the source's difference, in grey levels, and the style's contrast [5], around a frame."""
-        sights = [s for n in range(number - RECENT, number + 1) if (s := self._sight(n))]
-        contrast = np.clip(np.median([s.contrast for s in sights], 0), 0.5, 3)
-        return tolerance([s.residual for s in sights if not s.cut and not s.still]), contrast
+    def _recent(self, number: int) -> list[_Frame]:
+        return [
+            f for n in range(number - RECENT, number + 1) if (f := self._frames.get(n)) and not f.sight.still
+        ]
+
+    def _tolerance(self, number: int) -> float:
+        return tolerance([f.sight.residual for f in self._recent(number) if not f.sight.cut])
+
+    def _calm(self, number: int) -> Calm:
+        recent = self._recent(number)
+        zero = np.zeros((1, 5), np.float32)
+        seen = [f for f in recent if f.spread is not None]
+        return Calm(
+            contrast=np.clip(np.median([f.sight.contrast for f in recent] or zero + 1, 0), 0.5, 3),
+            spread=np.median([f.spread for f in seen] or zero, 0),
+            change=np.median([f.change for f in seen] or zero, 0),
+        )
 
     def _history(self, number: int, until: int, *, trusted: bool) -> Array:
         """Cues [N, C] of the frames around a frame; `trusted`: of those that are not suspect."""
         near = (self._frames.get(n) for n in range(number - HISTORY, until + 1) if n != number)
-        rows = [f.cues for f in near if f and f.cues is not None and not (trusted and f.suspect)]
+        rows = [
+            f.cues
+            for f in near
+            if f and f.cues is not None and not f.sight.still and not (trusted and f.suspect)
+        ]
         return np.array(rows, np.float32).reshape(-1, len(NAMES))
-
-    def _standstill(self, number: int, styled: Array) -> float:
-        frame = self._frames[number]
-        return standstill(frame.sight, self._sight(number - 1), styled, self._recent(number)[1])
 
 
 def standstill(here: Sight, before: Sight | None, styled: Array, contrast: Array) -> float:

@@ -47,14 +47,13 @@ def masked_median(stack: Array, valid: Mask) -> Array:
     # Absent entries become plus and minus infinity in turn, so the middle of all is the middle of the valid ones:
     # between the two middle rows if an even number is absent, in the lower one if one more is plus infinity.
     absent = ~valid
-    rank = np.cumsum(absent, 0, dtype=np.int8)
-    fill = np.where(rank % 2 == 1, np.float32(np.inf), np.float32(-np.inf))
-    rows = list(np.where(absent[..., None], fill[..., None], stack))
-    odd = rank[-1] % 2 == 1
+    parity = np.logical_xor.accumulate(absent, 0)
+    filled = stack.copy()
+    filled[absent] = np.where(parity[absent], np.float32(np.inf), np.float32(-np.inf))[:, None]
+    rows, odd = list(filled), parity[-1]
     if len(rows) % 2 == 1:  # one more absent row makes the number even
-        rows.append(
-            np.broadcast_to(np.where(odd, -np.inf, np.inf)[..., None], rows[0].shape).astype(np.float32)
-        )
+        extra = np.where(odd, np.float32(-np.inf), np.float32(np.inf))
+        rows.append(np.repeat(extra[..., None], stack.shape[-1], -1))
         odd = ~odd
     spare = np.empty_like(rows[0])
     for i, j, low, high in median_network(len(rows)):
@@ -67,9 +66,10 @@ def masked_median(stack: Array, valid: Mask) -> Array:
         else:
             np.maximum(rows[i], rows[j], out=rows[j])
     lower, upper = rows[len(rows) // 2 - 1], rows[len(rows) // 2]
-    with np.errstate(invalid="ignore"):
-        middle = np.where(odd[..., None], lower, (lower + upper) * np.float32(0.5))
-    return np.where(np.isfinite(middle), middle, np.float32(0))
+    upper[odd] = lower[odd]
+    nothing = ~valid.any(0)
+    lower[nothing] = upper[nothing] = 0
+    return (lower + upper) * np.float32(0.5)
 
 
 def worst(values: Array, count: int = 2) -> float:
