@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -35,7 +34,7 @@ def enter(manifest: Path, name: str, entry: dict[str, object]) -> None:
     content.setdefault("networks", {})[name] = entry
     part = manifest.with_suffix(".part")
     part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    os.replace(part, manifest)
+    part.replace(manifest)
 
 
 def main() -> None:
@@ -70,7 +69,7 @@ def main() -> None:
     file = args.out / "features.safetensors"
     part = file.with_suffix(".part")
     save_file({k: v.half().contiguous() for k, v in student.state_dict().items()}, part)
-    os.replace(part, file)
+    part.replace(file)
     enter(
         args.out / "manifest.json",
         "features",
