@@ -9,7 +9,8 @@ import numpy as np
 from tests.e2e.test_endings import moving
 from tests.media_factory import make_clip
 
-SHORT, LONG = 300, 1800
+SHORT, LONG = 200, 1200
+SIZE = (160, 96)
 
 
 def peak_megabytes(source: Path, output: Path) -> float:
@@ -25,7 +26,8 @@ def test_six_times_the_frames_take_no_more_memory(tmp_path: Path) -> None:
     peaks = []
     for frames in (SHORT, LONG):
         source = tmp_path / f"{frames}.mp4"
-        make_clip(source, frames=frames, size=(96, 64), picture=moving, options={"preset": "ultrafast"})
+        make_clip(source, frames=frames, size=SIZE, picture=moving, options={"preset": "ultrafast"})
         peaks.append(peak_megabytes(source, tmp_path / f"{frames}.out.mp4"))
-    growth = (peaks[1] - peaks[0]) / (LONG - SHORT) * 1000
-    assert growth < 16, f"{growth:.1f} MB per 1,000 frames over runs that peak at {np.round(peaks)} MB"
+    pictures = (LONG - SHORT) * SIZE[0] * SIZE[1] * 3 / 2**20
+    # Peaks of equal runs differ by up to 20 MB (which thread allocates when); one kept picture per frame is 44 MB.
+    assert peaks[1] - peaks[0] < 0.75 * pictures, f"peaks of {np.round(peaks)} MB"
