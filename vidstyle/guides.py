@@ -51,6 +51,8 @@ STILL = 0.1
 """Motion under this many grid pixels a frame is taken for none, so that noise in the flow moves no stroke."""
 SAME = 2.0
 """Distance in pixels at which two readings of the noise become independent."""
+TORN = 1.5
+"""Squared slope of a displacement at which its strokes have lost half of their strength."""
 BROAD_BELOW = 4e-4
 """Tensor energy at which fine strokes and those of twice the size have equal shares."""
 STRIP = 96
@@ -233,44 +235,59 @@ class StrokeField:
         tensor = torch.lerp(wide, tensor, energy / (energy + FLAT))
         # Along the edge, as a double angle: opposite directions are the same stroke. Where strokes of many directions
         # meet, the mean direction is short and the marks fade.
-        direction = F.normalize(
-            torch.stack((tensor[1] - tensor[0] + REST[0], -2 * tensor[2] + REST[1])), dim=0
-        )
+        direction = torch.stack((tensor[1] - tensor[0] + REST[0], -2 * tensor[2] + REST[1]))
+        direction = direction * (direction.square().sum(0) + 1e-20).rsqrt()
         direction = F.avg_pool2d(F.pad(direction[None], (1, 1, 1, 1), mode="replicate"), 3, 1)[0]
+        clear = direction.square().sum(0).sqrt()
+
+        # A layer that the motion has torn (things passing each other) gives way to the other one.
+        whole = weight * self._whole(one[:2]), (1 - weight) * self._whole(two[:2])
+        share = whole[0] / (whole[0] + whole[1])
+        clear = clear * (whole[0] + whole[1])
         # Two readings of the noise far apart are independent, and their mix would be too faint.
         apart = (one[:2] - two[:2]).square().sum(0)
-        same = torch.exp(-apart / (2 * SAME**2))
-        gain = (weight**2 + (1 - weight) ** 2 + 2 * weight * (1 - weight) * same).rsqrt()
-        gain = gain * direction.square().sum(0).sqrt()
         broad = BROAD_BELOW / (BROAD_BELOW + energy)
-        gain = gain * (broad**2 + (1 - broad) ** 2).rsqrt()
+        clear = clear * (broad**2 + (1 - broad) ** 2).rsqrt()
+        gain = []
+        for layer, part in ((self._fine, 1 - broad), (self._broad, broad)):
+            same = torch.exp(-apart / (2 * (SAME * layer.scale) ** 2))
+            gain.append(clear * part * (share**2 + (1 - share) ** 2 + 2 * share * (1 - share) * same).rsqrt())
 
-        maps = torch.cat((direction, one[:2], two[:2]))
-        fine = self._strokes(maps, self._fine, weight)
+        maps = torch.cat((direction, one[:2], two[:2], share[None]))
+        fine = self._strokes(maps, self._fine)
         size = fine.shape[0], fine.shape[1]
-        coarse = _resized(self._strokes(maps, self._broad, weight)[None], size)[0]
-        shares = _resized(torch.stack((gain * (1 - broad), gain * broad)), size)
-        return torch.addcmul(fine.mul_(shares[0]), coarse, shares[1])[None, None]
+        coarse = _resized(self._strokes(maps, self._broad)[None], size)[0]
+        fine_gain, coarse_gain = _resized(torch.stack(gain), size)
+        return torch.addcmul(fine.mul_(fine_gain), coarse, coarse_gain)[None, None]
 
-    def _strokes(self, maps: Tensor, layer: _Layer, weight: float) -> Tensor:
+    def _whole(self, displacement: Tensor) -> Tensor:
+        """1 where a displacement [2, rows, columns] is smooth, towards 0 where it is torn."""
+        cell = self.size[0] / displacement.shape[2]
+        padded = F.pad(displacement[None], (1, 1, 1, 1), mode="replicate")[0] / (2 * cell)
+        slope_x = padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]
+        slope_y = padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]
+        return 1 / (1 + ((slope_x**2 + slope_y**2).sum(0) / TORN) ** 2)
+
+    def _strokes(self, maps: Tensor, layer: _Layer) -> Tensor:
         """Strokes [h, w] of one size.
 
-        maps [6, rows, columns]: direction as a double angle, displacement since the one reset and since the other.
+        maps [7, rows, columns]: direction as a double angle, displacement since the one reset and since the other,
+        share of the first.
         """
         maps = _resized(maps, (layer.places.shape[1], layer.places.shape[2]))
         # A strip of rows at a time stays in the processor's cache.
         strips = zip(torch.split(maps, STRIP, 1), torch.split(layer.places, STRIP, 1), strict=True)
-        return torch.cat([self._strip(strip, places, layer.scale, weight) for strip, places in strips])
+        return torch.cat([self._strip(strip, places, layer.scale) for strip, places in strips])
 
-    def _strip(self, maps: Tensor, places: Tensor, scale: float, weight: float) -> Tensor:
+    def _strip(self, maps: Tensor, places: Tensor, scale: float) -> Tensor:
         angle = torch.atan2(maps[1], maps[0]).mul_(ANGLES / (2 * math.pi)).add_(ANGLES / 2)
         plane = angle.floor().clamp_(max=ANGLES - 1)
         between = angle - plane
         row = plane.mul_((TABLE + 1) * 2 / (ANGLES * (TABLE + 1) - 1)).sub_(1)
-        moved = torch.add(places, maps[2:], alpha=1 / (scale * TABLE)).frac_()
+        moved = torch.add(places, maps[2:6], alpha=1 / (scale * TABLE)).frac_()
         moved[0::2].mul_(2).sub_(1)
         moved[1::2].mul_(2 * TABLE / (ANGLES * (TABLE + 1) - 1)).add_(row)
         at = moved.view(2, 2, *moved.shape[1:]).permute(0, 2, 3, 1)
         one, two = (F.grid_sample(self._table, grid[None], align_corners=True)[0] for grid in at)
-        mixed = torch.lerp(two, one, weight)
+        mixed = torch.lerp(two, one, maps[6])
         return torch.lerp(mixed[0], mixed[1], between)
