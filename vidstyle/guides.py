@@ -51,7 +51,7 @@ STILL = 0.1
 """Motion under this many grid pixels a frame is taken for none, so that noise in the flow moves no stroke."""
 SAME = 2.0
 """Distance in pixels at which two readings of the noise become independent."""
-TORN = 1.5
+TORN = 4.0
 """Squared slope of a displacement at which its strokes have lost half of their strength."""
 BROAD_BELOW = 4e-4
 """Tensor energy at which fine strokes and those of twice the size have equal shares."""
