@@ -137,6 +137,28 @@ def test_flat_black_pictures_have_a_field_too() -> None:
     assert field.std() > 0.3
 
 
+def test_strokes_grow_with_large_pictures() -> None:
+    def fineness(size: tuple[int, int]) -> float:
+        flat = torch.full((1, 3, size[1], size[0]), 0.5)
+        moving = [Motion(np.zeros((64, 64, 2), np.float32), np.zeros((64, 64, 2), np.float32), True, 0)]
+        field = StrokeField(size)(flat, moving, [0])
+        return float(field.diff(dim=2).square().mean() / field.square().mean())
+
+    assert fineness((1280, 1280)) < 0.5 * fineness((640, 640))
+    assert fineness((320, 320)) == pytest.approx(fineness((640, 640)), rel=0.15)
+
+
+def test_things_that_pass_each_other_leave_no_crumpled_strokes() -> None:
+    """The left half moves towards the right one for a while: between them the noise is squeezed to nothing."""
+    flow = np.zeros((HEIGHT, WIDTH, 2), np.float32)
+    flow[:, : WIDTH // 2, 0], flow[:, WIDTH // 2 :, 0] = -3, 3
+    moving = [motion(cut=True)] + [Motion(flow, -flow, False, 0)] * 8
+    fields = StrokeField(SIZE)(scene().expand(9, -1, -1, -1), moving, range(2, 11))
+    seam = slice(WIDTH // 2 - 2, WIDTH // 2 + 2)
+    assert fields[-1, 0, :, seam].std() < 0.4 * fields[0, 0, :, seam].std()
+    assert fields[-1, 0, :, :40].std() > 0.7 * fields[0, 0, :, :40].std()
+
+
 def test_the_origin_chooses_another_piece_of_the_noise() -> None:
     first = StrokeField(SIZE)(scene(), still(1), [0])
     second = StrokeField(SIZE, origin=(100.5, 37.25))(scene(), still(1), [0])

@@ -157,5 +157,5 @@ def _smoothstep(x: Array, low: float, high: float) -> Array:
 
 
 def _sample(picture: Array, at: Array, interpolation: int = cv2.INTER_LINEAR) -> Array:
-    out: Array = cv2.remap(picture, at, None, interpolation, borderMode=cv2.BORDER_REFLECT)  # type: ignore[call-overload]
+    out: Array = cv2.remap(picture, at, None, interpolation, borderMode=cv2.BORDER_REFLECT)
     return out
