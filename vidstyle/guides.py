@@ -47,7 +47,7 @@ FLAT = 2e-4
 """Tensor energy under which the direction comes from a wider neighbourhood."""
 REST = (3e-6, 5e-6)
 """Direction (as a double angle) and strength of the strokes where the picture itself has no direction at all."""
-STILL = 0.1
+STILL = 0.03
 """Motion under this many grid pixels a frame is taken for none, so that noise in the flow moves no stroke."""
 SAME = 2.0
 """Distance in pixels at which two readings of the noise become independent."""
