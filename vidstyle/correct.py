@@ -222,7 +222,7 @@ def candidates(
     weights = np.stack([c.confidence / c.distance for c in carried])
     shares = (weights + 1e-4) ** 4  # nearly a choice: averaging would blur
     shares /= shares.sum(0)
-    blend = sum((s[..., None] * c.picture for s, c in zip(shares, carried, strict=True)), np.float32(0))
+    blend = np.einsum("nhw,nhwc->hwc", shares, np.stack([c.picture for c in carried]))
     trust = np.clip(2 * weights.sum(0), 0, 1)
     offset, gain = _matched(styled, blend, trust)
     full = offset + trust[..., None] * (blend - offset)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from vidstyle.detect.analysis import COLORS, TEXTURES
-from vidstyle.detect.statistics import Array, worst
+from vidstyle.detect.statistics import Array, Mask, worst
 from vidstyle.detect.temporal import Reference
 
 REASONS = (
@@ -31,6 +31,7 @@ FLOORS = np.array([1.2, 0.8, 0.8, 1.2, 1.2], np.float32)
 """Deviation of a cell, per channel, that is never worth mentioning."""
 LEAST_SUPPORT = 0.3
 """Cells with less trusted area are left out."""
+LEAST_CELLS = 3
 ONE_SIDED_DOUBT = 2.5
 
 
@@ -58,12 +59,13 @@ CUES: Mapping[str, Cue] = {
     "texture_outside": Cue(0.25, 0.35, 0.5, texture=True),
     "color_outside_mean": Cue(0.05, 0.3, 0.2),
     "texture_outside_mean": Cue(0.05, 0.5, 0.2, texture=True),
+    "features": Cue(0.1, 0.5, 1.2, texture=True),
     "standstill": Cue(0.35, 1.2, 0.0),
 }
 NAMES = tuple(CUES)
 
-THRESHOLD = 5.0
-"""Robust standard deviations; a score of 1 is this many."""
+THRESHOLD = 4.2
+"""Weighted robust standard scores; a score of 1 is this much."""
 SUSPICION = 0.7
 """Frames above this score are no neighbours and no history for the final judgement of others."""
 FLAT = 1.5
@@ -105,86 +107,112 @@ class Calm:
     """How far the source is from its neighbours."""
 
 
-def grid_size(width: int, height: int) -> tuple[int, int]:
-    """Columns and rows of the cells."""
-    return GRID if width >= height else (GRID[1], GRID[0])
+def measure(styled: Array, reference: Reference | None, calm: Calm, **apart: float) -> Finding:
+    """Compares a styled analysis picture [h, w, 5] with its reference; `apart`: cues measured elsewhere, by name."""
+    values, deviation, level = dict(apart), None, np.zeros(styled.shape[2], np.float32)
+    if reference is not None:
+        portrait = styled.shape[0] > styled.shape[1]
+        coarse = _Cells(reference.supported, GRID[::-1] if portrait else GRID)
+        fine = _Cells(reference.supported, (2 * coarse.size[0], 2 * coarse.size[1]))
+        if coarse.known.sum() >= LEAST_CELLS:
+            doubt = _doubt(reference, calm)
+            more, deviation, level = _deviation_cues(styled, reference, calm, doubt, coarse)
+            values |= more | _outside_cues(styled, reference, calm, doubt, fine)
+    return Finding(np.array([values.get(name, np.nan) for name in NAMES], np.float32), deviation, level)
 
 
-def cell_means(values: Array, weight: Array, size: tuple[int, int]) -> Array:
-    """Weighted means over the cells: float32 [h, w, C] and [h, w] -> [rows, columns, C]."""
-    weighted = values * weight[..., None]
-    parts = [
-        np.atleast_3d(cv2.resize(weighted[..., c : c + 4], size, interpolation=cv2.INTER_AREA))
-        for c in range(0, values.shape[2], 4)  # OpenCV averages at most four channels
-    ]
-    share = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
-    return np.concatenate(parts, 2) / np.maximum(share, 1e-3)[..., None]
+class _Cells:
+    """A grid of cells over the trusted pixels of a frame."""
+
+    def __init__(self, supported: Mask, size: tuple[int, int]) -> None:
+        self.size = size
+        self._weight = supported.astype(np.float32)[..., None]
+        share = cv2.resize(self._weight, size, interpolation=cv2.INTER_AREA)
+        self.known = share > LEAST_SUPPORT
+        self._share = np.maximum(share, 1e-3)[..., None]
+
+    def means(self, *fields: Array) -> list[Array]:
+        """Mean of each field [h, w, C] over the trusted pixels of each cell: [rows, columns, C]."""
+        joined = np.concatenate(fields, 2) * self._weight
+        parts = [
+            np.atleast_3d(cv2.resize(joined[..., c : c + 4], self.size, interpolation=cv2.INTER_AREA))
+            for c in range(0, joined.shape[2], 4)  # OpenCV averages at most four channels
+        ]
+        return np.split(np.concatenate(parts, 2) / self._share, len(fields), 2)
 
 
-def measure(styled: Array, reference: Reference | None, calm: Calm, standstill: float) -> Finding:
-    """Compares a styled analysis picture [h, w, 5] with its reference."""
-    cues = np.full(len(NAMES), np.nan, np.float32)
-    cues[STANDSTILL] = standstill
-    nothing = Finding(cues, None, np.zeros(styled.shape[2], np.float32))
-    if reference is None:
-        return nothing
-    size = grid_size(styled.shape[1], styled.shape[0])
-    weight = reference.supported.astype(np.float32)
-    support = cv2.resize(weight, size, interpolation=cv2.INTER_AREA) > LEAST_SUPPORT
-    if support.sum() < 3:
-        return nothing
-    difference = styled - reference.styled
-    means = cell_means(
-        np.concatenate(
-            [np.abs(difference), difference, reference.spread, np.abs(reference.source_change), reference.source_change], 2
-        ),
-        weight,
-        size,
-    )
-    absolute, signed, spread, source, source_signed = np.split(means, 5, 2)
-    explained = np.zeros_like(signed)
-    explained[support] = explain(signed[support], source_signed[support][:, [0, 3, 4]])
-    signed = signed - explained
-    doubt = 1.0 if reference.both_sides else ONE_SIDED_DOUBT
+def _doubt(reference: Reference, calm: Calm) -> float:
+    """Factor on what is taken as usual: where neighbours are on one side only, and while the source is restless."""
     unrest = float(np.max((reference.mean_change + FLOORS) / (calm.change + FLOORS)))
-    doubt *= max(1.0, unrest)
-    spread = np.maximum(spread, 0.5 * calm.spread)
-    usual = (1.2 * spread + 0.8 * calm.contrast * source + np.abs(explained) + FLOORS) * np.float32(doubt)
-    deviating = np.where(support[..., None], absolute / usual, 0)
-    shifted = np.where(support[..., None], np.abs(signed) / usual, 0)
-    total = weight.sum()
-    level, source_level = (
-        (values * weight[..., None]).sum((0, 1)) / total for values in (difference, reference.source_change)
+    return max(1.0, unrest) * (1.0 if reference.both_sides else ONE_SIDED_DOUBT)
+
+
+def _deviation_cues(
+    styled: Array, reference: Reference, calm: Calm, doubt: float, cells: _Cells
+) -> tuple[dict[str, float], Array, Array]:
+    """How far the frame is from the middle of its neighbours; the deviation per cell; the shift of the frame, [5]."""
+    difference = styled - reference.styled
+    absolute, shift, spread, change, source_shift = cells.means(
+        np.abs(difference),
+        difference,
+        reference.spread,
+        np.abs(reference.source_change),
+        reference.source_change,
     )
-    level = level - explained[support].mean(0)
+    explained = np.zeros_like(shift)
+    explained[cells.known] = explain(shift[cells.known], source_shift[cells.known])
+    usual = (
+        1.2 * np.maximum(spread, 0.5 * calm.spread)
+        + 0.8 * calm.contrast * change
+        + np.abs(explained)
+        + FLOORS
+    )
+    usual *= np.float32(doubt)
+    deviating = np.where(cells.known[..., None], absolute / usual, 0)
+    shifted = np.where(cells.known[..., None], np.abs(shift - explained) / usual, 0)
+    trusted = reference.supported
+    source_level = np.abs(reference.source_change[trusted].mean(0))
+    level = difference[trusted].mean(0) - explained[cells.known].mean(0)
+    excess = np.maximum(np.abs(level) - 1.5 * calm.contrast * source_level, 0) / doubt
+    values = {
+        "color_worst": worst(deviating[..., COLORS].max(2)),
+        "texture_worst": worst(deviating[..., TEXTURES].max(2)),
+        "color_shift": worst(shifted[..., COLORS].max(2)),
+        "texture_shift": worst(shifted[..., TEXTURES].max(2)),
+        "color_mean": float(deviating[cells.known][:, COLORS].mean()),
+        "texture_mean": float(deviating[cells.known][:, TEXTURES].mean()),
+        "level": float(excess[COLORS].max()),
+        "energy": float(excess[TEXTURES].max()),
+    }
+    return values, deviating.max(2), level
+
+
+def _outside_cues(
+    styled: Array, reference: Reference, calm: Calm, doubt: float, cells: _Cells
+) -> dict[str, float]:
+    """How far the frame lies outside the range of its neighbours: next to nothing, even where they differ widely."""
     outside = np.maximum(np.maximum(styled - reference.highest, reference.lowest - styled), 0)
-    outside[~reference.supported] = 0
-    fine = cell_means(np.concatenate([outside, reference.spread, np.abs(reference.source_change)],2), weight, (2*size[0],2*size[1]))
-    fine_support = cv2.resize(weight, (2*size[0],2*size[1]), interpolation=cv2.INTER_AREA) > LEAST_SUPPORT
-    o, a, d = np.split(fine, 3, 2)
-    o = o / ((0.4 * a + 0.4 * calm.contrast * d + 0.5*FLOORS) * np.float32(doubt)) * fine_support[..., None]
-    excess = np.maximum(np.abs(level) - 1.5 * calm.contrast * np.abs(source_level), 0) / doubt
-    cues[:STANDSTILL] = (
-        worst(deviating[..., COLORS].max(2)),
-        worst(deviating[..., TEXTURES].max(2)),
-        worst(shifted[..., COLORS].max(2)),
-        worst(shifted[..., TEXTURES].max(2)),
-        deviating[support][:, COLORS].mean(),
-        deviating[support][:, TEXTURES].mean(),
-        excess[COLORS].max(),
-        excess[TEXTURES].max(),
-        worst(o[..., COLORS].max(2), 3),
-        worst(o[..., TEXTURES].max(2), 3),
-        o[fine_support][:, COLORS].mean(),
-        o[fine_support][:, TEXTURES].mean(),
-    )
-    return Finding(cues, deviating.max(2), level)
+    outside[~reference.supported] = 0  # the range of nothing is infinite
+    beyond, spread, change = cells.means(outside, reference.spread, np.abs(reference.source_change))
+    usual = (0.4 * spread + 0.4 * calm.contrast * change + 0.5 * FLOORS) * np.float32(doubt)
+    beyond = np.where(cells.known[..., None], beyond / usual, 0)
+    return {
+        "color_outside": worst(beyond[..., COLORS].max(2), 3),
+        "texture_outside": worst(beyond[..., TEXTURES].max(2), 3),
+        "color_outside_mean": float(beyond[cells.known][:, COLORS].mean()),
+        "texture_outside_mean": float(beyond[cells.known][:, TEXTURES].mean()),
+    }
 
 
-def explain(signed, source):
-    """What of the styled cells' shifts [N, 5] follows from the source's own [N, 3]: ridge regression over the cells."""
-    gram = source.T @ source + len(source) * np.eye(3, dtype=np.float32)
-    return source @ np.linalg.solve(gram, source.T @ signed)
+def explain(shift: Array, source_shift: Array) -> Array:
+    """What of the styled cells' shifts [N, 5] follows from the source's own [N, 5]: ridge regression over the cells.
+
+    A style may turn a slight change of the source's sharpness into another tone, everywhere alike.
+    """
+    causes = source_shift[:, (0, 3, 4)]
+    gram = causes.T @ causes + len(causes) * np.eye(causes.shape[1], dtype=np.float32)
+    result: Array = causes @ np.linalg.solve(gram, causes.T @ shift)
+    return result
 
 
 def evidence(cues: Array, history: Array) -> Array:

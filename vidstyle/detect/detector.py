@@ -10,7 +10,8 @@ from torch import Tensor
 
 from vidstyle.detect import decision
 from vidstyle.detect.analysis import COLORS, analyse
-from vidstyle.detect.decision import CERTAIN, NAMES, Calm, SUSPICION, Finding, combine, evidence, measure
+from vidstyle.detect.decision import CERTAIN, NAMES, SUSPICION, Calm, Finding, combine, evidence, measure
+from vidstyle.detect.features import Look, Looks, describe, estrangement
 from vidstyle.detect.statistics import Array
 from vidstyle.detect.temporal import REACH, Reference, Sight, displacement, look, refer, tolerance
 from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
@@ -39,6 +40,7 @@ class _Frame:
     shot: int
     invalid: str | None
     sight: Sight
+    looks: Looks | None
     reference: Reference | None = None
     spread: Array | None = None
     change: Array | None = None
@@ -56,7 +58,7 @@ def detect(
     flagged; scores are given in units of it. They depend neither on how frames are batched nor, `CONTEXT_FRAMES`
     after the first, on where the run began.
     """
-    detector = _Detector(threshold)
+    detector = _Detector(threshold, features)
     for batch in batches:
         if len(batch.source.motion) != len(batch.source):
             raise ValueError("the batches lack their motion: pass them through flow.track_motion first")
@@ -67,9 +69,10 @@ def detect(
 
 
 class _Detector:
-    """Frames are numbered from 0 as they come. Frame n is screened when n + REACH is there, judged at n + LOOK_AHEAD."""
+    """Frames are numbered from 0 as they come. Frame n is screened at n + REACH, judged at n + LOOK_AHEAD."""
 
-    def __init__(self, threshold: float) -> None:
+    def __init__(self, threshold: float, network: FeatureNetwork | None) -> None:
+        self._network = network
         self._threshold = threshold
         self._frames: dict[int, _Frame] = {}
         self._last = -1
@@ -88,6 +91,9 @@ class _Detector:
             shot=motion.shot,
             invalid=batch.invalid[i],
             sight=look(analyse(source), analyse(styled), motion, before),
+            looks=Looks(describe(source, self._network), describe(styled, self._network))
+            if self._network
+            else None,
         )
 
     def advance(self) -> Generator[CheckedFrame, None, None]:
@@ -114,11 +120,15 @@ class _Detector:
             frame.spread, frame.change = frame.reference.mean_spread, frame.reference.mean_change
         styled = frame.sight.styled
         calm = self._calm(number)
+        before = self._sight(number - 1)
         frame.cues = measure(
             styled,
             frame.reference,
             calm,
-            standstill(frame.sight, self._sight(number - 1), styled, calm.contrast),
+            standstill=standstill(frame.sight, before, styled, calm.contrast),
+            features=estrangement(frame.looks.source, frame.looks.styled, self._kin(number))
+            if frame.looks
+            else float("nan"),
         ).cues
         score = combine(evidence(frame.cues, self._history(number, number, trusted=False)))
         sure = decision.certain(frame.sight.source, styled, frame.reference, frame.invalid)
@@ -137,8 +147,16 @@ class _Detector:
         history = self._history(number, number + REACH, trusted=True)
         before = self._sight(number - 1)
 
-        def examine(styled: Array) -> tuple[Finding, Array]:
-            finding = measure(styled, reference, calm, standstill(sight, before, styled, calm.contrast))
+        looks, kin, network = frame.looks, self._kin(number, suspects), self._network
+
+        def examine(styled: Array, look: Look | None) -> tuple[Finding, Array]:
+            finding = measure(
+                styled,
+                reference,
+                calm,
+                standstill=standstill(sight, before, styled, calm.contrast),
+                features=estrangement(looks.source, look, kin) if looks and look else float("nan"),
+            )
             return finding, evidence(finding.cues, history)
 
         def total(scores: Array, sure: str | None) -> float:
@@ -147,9 +165,12 @@ class _Detector:
         def judge(picture: Tensor) -> float:
             styled = analyse(picture)
             assert styled.shape == shape
-            return total(examine(styled)[1], decision.certain(sight.source, styled, reference, None))
+            return total(
+                examine(styled, describe(picture, network) if network else None)[1],
+                decision.certain(sight.source, styled, reference, None),
+            )
 
-        finding, scores = examine(sight.styled)
+        finding, scores = examine(sight.styled, looks.styled if looks else None)
         sure = decision.certain(sight.source, sight.styled, reference, frame.invalid)
         score = total(scores, sure)
         flagged = score > 1
@@ -192,6 +213,18 @@ class _Detector:
             spread=np.median([f.spread for f in seen] or zero, 0),
             change=np.median([f.change for f in seen] or zero, 0),
         )
+
+    def _kin(self, number: int, without: frozenset[int] = frozenset()) -> list[Looks]:
+        """The looks of the neighbours in the same shot."""
+        found = []
+        for direction in (1, -1):
+            for n in range(number + direction, number + direction * (REACH + 1), direction):
+                frame, link = self._frames.get(n), self._frames.get(n if direction > 0 else n + 1)
+                if frame is None or link is None or link.sight.cut:
+                    break
+                if n not in without and frame.looks is not None:
+                    found.append(frame.looks)
+        return found
 
     def _history(self, number: int, until: int, *, trusted: bool) -> Array:
         """Cues [N, C] of the frames around a frame; `trusted`: of those that are not suspect."""

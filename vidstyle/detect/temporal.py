@@ -76,7 +76,7 @@ def _grid(width: int, height: int) -> tuple[Array, Array]:
 
 def fetch(image: Array, columns: Array, rows: Array) -> Array:
     """Bilinear samples of float32 [h, w] or [h, w, C <= 4] at the given places; borders are repeated."""
-    return cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
+    return cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def largest(values: Array) -> Array:

@@ -1,0 +1,72 @@
+"""Properties of the detector's statistics, for any values."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vidstyle.detect.decision import NAMES, THRESHOLD, combine, evidence
+from vidstyle.detect.statistics import masked_median, median_network, worst
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 14), st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_the_masked_median_is_the_median_of_what_is_valid(count: int, seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    stack = rng.normal(0, 50, (count, 5, 6, 2)).round().astype(np.float32)  # rounded: ties happen
+    valid = rng.random((count, 5, 6)) < share
+    before = stack.copy()
+    result = masked_median(stack, valid)
+    assert np.array_equal(stack, before)
+    for i, j in np.ndindex(5, 6):
+        chosen = stack[valid[:, i, j], i, j]
+        expected = np.median(chosen, 0) if len(chosen) else np.zeros(2)
+        np.testing.assert_allclose(result[i, j], expected, atol=1e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 16), st.integers(0, 2**32 - 1))
+def test_the_network_puts_the_middle_in_its_place(count: int, seed: int) -> None:
+    values = np.random.default_rng(seed).permutation(count).tolist()
+    for i, j, low, high in median_network(count):
+        a, b = min(values[i], values[j]), max(values[i], values[j])
+        values[i] = a if low else None
+        values[j] = b if high else None
+    middle = {(count - 1) // 2, count // 2}
+    assert all(values[m] == m for m in middle)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=20), st.integers(1, 4))
+def test_worst_is_the_mean_of_the_largest(values: list[float], count: int) -> None:
+    expected = np.sort(np.array(values, np.float32))[-count:].mean()
+    np.testing.assert_allclose(worst(np.array(values, np.float32), count), expected, rtol=1e-4, atol=1e-4)
+
+
+scores = st.lists(st.floats(-50, 1e4, width=32), min_size=len(NAMES), max_size=len(NAMES)).map(
+    lambda x: np.array(x, np.float32)
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(scores, st.integers(0, len(NAMES) - 1), st.floats(0.5, 100, width=32))
+def test_more_evidence_never_lowers_the_score(values: np.ndarray, which: int, more: float) -> None:
+    stronger = values.copy()
+    stronger[which] += more
+    low, high = combine(values), combine(stronger)
+    assert 0 <= low <= high and np.isfinite(high)
+    assert abs(combine(np.full(len(NAMES), THRESHOLD, np.float32)) - 1) < 1e-6
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 40), st.integers(0, 2**32 - 1))
+def test_evidence_is_finite_whatever_the_history(rows: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    history = rng.gamma(2, 1, (rows, len(NAMES))).astype(np.float32)
+    history[rng.random(history.shape) < 0.3] = np.nan
+    cues = rng.gamma(2, 1, len(NAMES)).astype(np.float32)
+    cues[rng.random(len(NAMES)) < 0.3] = np.nan
+    found = evidence(cues, history)
+    assert np.isfinite(found).all()
+    assert (found[np.isnan(cues)] <= 0).all()

@@ -1,0 +1,213 @@
+"""The detector on whole clips: what it flags, what it leaves alone, and what its scores may not depend on."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vidstyle.detect import CONTEXT_FRAMES, LOOK_AHEAD, REASONS, detect
+from vidstyle.frames import Batch, CheckedFrame, StyledBatch
+
+from .painted_clip import FAULTS, batches, paint, pan, tensor
+
+
+def check(sources: list, styled: list, **how: object) -> list[CheckedFrame]:
+    return list(detect(batches(sources, styled, **how)))  # type: ignore[arg-type]
+
+
+def flagged(frames: list[CheckedFrame]) -> list[int]:
+    return [f.index for f in frames if f.verdict.flagged]
+
+
+def test_a_clean_clip_passes_whole_in_order_and_unflagged() -> None:
+    sources = pan(30)
+    styled = [paint(s) for s in sources]
+    frames = check(sources, styled)
+    assert [f.index for f in frames] == list(range(30))
+    assert [f.pts for f in frames] == [40 * i for i in range(30)]
+    assert all(torch.equal(f.styled, tensor(y)) for f, y in zip(frames, styled, strict=True))
+    assert flagged(frames) == []
+    assert all(f.judge is None and f.verdict.reasons == () for f in frames)
+    assert {f.verdict.reference for f in frames[4:-4]} == {"both"}
+    assert frames[0].verdict.reference == frames[-1].verdict.reference == "one side"
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_spoilt_frame_is_flagged_for_the_right_reason_and_no_other_frame_is(kind: str) -> None:
+    spoil, reason = FAULTS[kind]
+    sources = pan(30)
+    styled = [paint(s) for s in sources]
+    clean, styled[20] = styled[20], spoil(styled[20])
+    frames = check(sources, styled)
+    assert flagged(frames) == [20]
+    verdict, judge = frames[20].verdict, frames[20].judge
+    assert reason in verdict.reasons
+    assert set(verdict.reasons) <= set(REASONS)
+    assert judge is not None
+    assert judge(tensor(clean)) < 1 < verdict.score
+    assert judge(frames[20].styled) == verdict.score
+
+
+@pytest.mark.parametrize("at", [0, 1, 22, 23])
+def test_faults_at_the_ends_of_a_clip_are_found(at: int) -> None:
+    sources = pan(24)
+    styled = [paint(s) for s in sources]
+    styled[at] = FAULTS["strong noise"][0](styled[at])
+    assert flagged(check(sources, styled)) == [at]
+
+
+def test_a_run_of_bad_frames_is_found_and_its_neighbours_are_not_blamed() -> None:
+    sources = pan(40)
+    styled = [paint(s) for s in sources]
+    for t in (18, 19, 20):
+        styled[t] = FAULTS["darker"][0](styled[t])
+    assert flagged(check(sources, styled)) == [18, 19, 20]
+
+
+def test_a_local_fault_has_its_place() -> None:
+    sources = pan(30)
+    styled = [paint(s) for s in sources]
+    styled[15] = FAULTS["black square"][0](styled[15])
+    region = check(sources, styled)[15].verdict.region
+    assert region is not None
+    x, y, w, h = region
+    assert x <= 110 and y <= 40 and x + w >= 130 and y + h >= 50  # it covers the square ...
+    assert w * h < 0.3 * 192 * 108  # ... and little else
+
+
+def test_a_picture_shown_twice_over_a_moving_source_is_a_duplicate() -> None:
+    sources = pan(30, step=3)
+    styled = [paint(s) for s in sources]
+    styled[20] = styled[19]
+    frames = check(sources, styled)
+    assert flagged(frames) == [20]
+    assert "duplicate" in frames[20].verdict.reasons
+
+
+def hard_clips() -> dict[str, list]:
+    moving = pan(40)
+    flash = [
+        np.clip(f * 1.7 + 45.0, 0, 255).astype(np.uint8) if 18 <= t < 20 else f for t, f in enumerate(moving)
+    ]
+    strobe = [
+        np.clip(f * 1.3 + 18.0, 0, 255).astype(np.uint8) if t % 3 == 0 else f for t, f in enumerate(moving)
+    ]
+    rng = np.random.default_rng(2)
+    return {
+        "cut": moving[:17] + pan(23, seed=1),
+        "flash": flash,
+        "strobe": strobe,
+        "fade": [(f * min(1.0, abs(t - 20) / 10)).astype(np.uint8) for t, f in enumerate(moving)],
+        "dissolve": [
+            cv2.addWeighted(a, 1 - k, b, k, 0)
+            for t, (a, b) in enumerate(zip(moving, pan(40, seed=1), strict=True))
+            for k in (float(np.clip((t - 12) / 12, 0, 1)),)
+        ],
+        "frozen": moving[:15] + [moving[15]] * 12 + moving[15:28],
+        "repeats": [moving[t - (t % 4 == 3)] for t in range(40)],
+        "exposure step": [f if t < 20 else (f * 0.72).astype(np.uint8) for t, f in enumerate(moving)],
+        "grain": [np.clip(f * 0.5 + rng.normal(0, 9, f.shape), 0, 255).astype(np.uint8) for f in moving],
+        "lone frames": [f for seed in range(8) for f in pan(1 + seed % 3, seed=seed)],
+    }
+
+
+@pytest.mark.parametrize("event", hard_clips())
+def test_what_happens_in_the_source_is_no_fault(event: str) -> None:
+    sources = hard_clips()[event]
+    assert flagged(check(sources, [paint(s) for s in sources])) == []
+
+
+def test_scores_do_not_depend_on_the_batch_size() -> None:
+    sources = pan(30)
+    styled = [paint(s) for s in sources]
+    styled[12] = FAULTS["cast"][0](styled[12])
+    runs = [[f.verdict.score for f in check(sources, styled, size=size)] for size in (1, 7, 30)]
+    assert runs[0] == runs[1] == runs[2]
+
+
+def test_scores_do_not_depend_on_where_the_run_began() -> None:
+    start, count = 5, CONTEXT_FRAMES + 15
+    sources = pan(count, step=0.7)
+    styled = [paint(s) for s in sources]
+    for t in (40, CONTEXT_FRAMES + 8):
+        styled[t] = FAULTS["brighter"][0](styled[t])
+    whole = {f.index: f.verdict for f in check(sources, styled)}
+    late = {f.index: f.verdict for f in check(sources, styled, first=start)}
+    same = range(start + CONTEXT_FRAMES, count)
+    assert len(same) == 10
+    assert [late[t] for t in same] == [whole[t] for t in same]
+    assert late[CONTEXT_FRAMES + 8].flagged
+
+
+def test_the_look_ahead_is_bounded() -> None:
+    sources = pan(30)
+    read = 0
+
+    def counted() -> object:
+        nonlocal read
+        for batch in batches(sources, [paint(s) for s in sources], size=1):
+            read += 1
+            yield batch
+
+    for given, _ in enumerate(detect(counted())):  # type: ignore[arg-type]
+        assert read <= min(30, given + 1 + LOOK_AHEAD)
+
+
+def test_without_neighbours_only_what_is_certain_is_flagged() -> None:
+    sources = pan(1)
+    wrong = FAULTS["strong noise"][0](paint(sources[0]))
+    (frame,) = check(sources, [wrong])
+    assert not frame.verdict.flagged and frame.verdict.reference == "none"
+    (frame,) = check(sources, [np.zeros_like(wrong)])
+    assert frame.verdict.flagged and frame.verdict.reasons == ("blank",)
+    (frame,) = check(sources, [paint(sources[0])], invalid={0: "nonfinite"})
+    assert frame.verdict.flagged and frame.verdict.reasons == ("invalid",)
+
+
+def test_ten_bit_pictures_are_judged_alike() -> None:
+    sources = pan(16)
+    styled = [paint(s) for s in sources]
+    styled[8] = FAULTS["darker"][0](styled[8])
+    eight = check(sources, styled)
+    wide = []
+    for batch in batches(sources, styled):
+        source = batch.source
+        fields = {k: getattr(source, k) for k in ("indices", "pts", "durations", "damaged", "motion")}
+        pixels, pictures = (
+            torch.from_numpy(x.permute(0, 2, 3, 1).numpy().astype(np.uint16) * 257).permute(0, 3, 1, 2)
+            for x in (source.pixels, batch.pictures)
+        )
+        wide.append(StyledBatch(Batch(pixels=pixels, **fields), pictures, batch.invalid))
+    sixteen = list(detect(wide))
+    assert flagged(sixteen) == flagged(eight) == [8]
+    for a, b in zip(eight, sixteen, strict=True):
+        assert a.verdict.score == pytest.approx(b.verdict.score, rel=0.05, abs=0.05)
+
+
+def test_a_higher_threshold_flags_less() -> None:
+    sources = pan(24)
+    styled = [paint(s) for s in sources]
+    styled[12] = FAULTS["darker"][0](styled[12])
+    frames, strict = (list(detect(batches(sources, styled), threshold=t)) for t in (1.0, 1e6))
+    assert flagged(frames) == [12] and flagged(strict) == []
+    assert strict[12].verdict.score == pytest.approx(frames[12].verdict.score / 1e6)
+
+
+def test_batches_without_motion_are_refused() -> None:
+    picture = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
+    batch = StyledBatch(Batch((0,), (0,), (1,), picture, (False,)), picture, (None,))
+    with pytest.raises(ValueError, match="track_motion"):
+        list(detect([batch]))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (16, 200), (2, 2), (33, 47)])
+def test_odd_and_tiny_pictures_are_judged(size: tuple[int, int]) -> None:
+    sources = [cv2.resize(f, size) for f in pan(14)]
+    frames = check(sources, [paint(s) for s in sources])
+    assert [f.index for f in frames] == list(range(14))
+    assert all(np.isfinite(f.verdict.score) and f.verdict.score >= 0 for f in frames)
+    assert all(a.pts < b.pts for a, b in pairwise(frames))
