@@ -128,10 +128,9 @@ def _structure_tensor(luma: Tensor) -> Tensor:
 
 
 class _Layer:
-    """Strokes of one size: where in the table the pixels of the picture, shrunk by `step`, lie.
+    """Strokes of one size, `scale` times as large as in the table, for the picture shrunk by `step`.
 
-    scale   strokes are so many times as large as in the table
-    places  float32 [4, h, w]: x and y, twice, in sides of the table
+    x [w], y [h]: float32, where in the table its pixels lie, in sides of the table
     """
 
     def __init__(
@@ -143,12 +142,15 @@ class _Layer:
         device: torch.device,
     ) -> None:
         self.scale = scale
-        width, height = ((side + step - 1) // step for side in size)
-        x = (torch.arange(width, device=device, dtype=torch.float32) * step + origin[0]) / (scale * TABLE)
-        y = (torch.arange(height, device=device, dtype=torch.float32) * step + origin[1]) / (scale * TABLE)
-        # A whole number of tables keeps positions positive however far the strokes were carried.
-        places = torch.stack((x.expand(height, width), y[:, None].expand(height, width))) + 16
-        self.places = torch.cat((places, places))
+        # A whole number of tables more keeps positions positive however far the strokes were carried.
+        self.x, self.y = (
+            torch.arange((side + step - 1) // step, device=device, dtype=torch.float32)
+            .mul_(step)
+            .add_(start)
+            .div_(scale * TABLE)
+            .add_(16)
+            for side, start in zip(size, origin, strict=True)
+        )
 
 
 class StrokeField:
@@ -274,20 +276,23 @@ class StrokeField:
         maps [7, rows, columns]: direction as a double angle, displacement since the one reset and since the other,
         share of the first.
         """
-        maps = _resized(maps, (layer.places.shape[1], layer.places.shape[2]))
+        maps = _resized(maps, (len(layer.y), len(layer.x)))
         # A strip of rows at a time stays in the processor's cache.
-        strips = zip(torch.split(maps, STRIP, 1), torch.split(layer.places, STRIP, 1), strict=True)
-        return torch.cat([self._strip(strip, places, layer.scale) for strip, places in strips])
+        strips = zip(torch.split(maps, STRIP, 1), torch.split(layer.y, STRIP), strict=True)
+        return torch.cat([self._strip(strip, layer.x, y, layer.scale) for strip, y in strips])
 
-    def _strip(self, maps: Tensor, places: Tensor, scale: float) -> Tensor:
+    def _strip(self, maps: Tensor, x: Tensor, y: Tensor, scale: float) -> Tensor:
         angle = torch.atan2(maps[1], maps[0]).mul_(ANGLES / (2 * math.pi)).add_(ANGLES / 2)
         plane = angle.floor().clamp_(max=ANGLES - 1)
         between = angle - plane
         row = plane.mul_((TABLE + 1) * 2 / (ANGLES * (TABLE + 1) - 1)).sub_(1)
-        moved = torch.add(places, maps[2:6], alpha=1 / (scale * TABLE)).frac_()
-        moved[0::2].mul_(2).sub_(1)
-        moved[1::2].mul_(2 * TABLE / (ANGLES * (TABLE + 1) - 1)).add_(row)
-        at = moved.view(2, 2, *moved.shape[1:]).permute(0, 2, 3, 1)
-        one, two = (F.grid_sample(self._table, grid[None], align_corners=True)[0] for grid in at)
+        at = torch.empty_like(maps[2:6])
+        torch.add(x, maps[2:6:2], alpha=1 / (scale * TABLE), out=at[0::2])
+        torch.add(y[:, None], maps[3:6:2], alpha=1 / (scale * TABLE), out=at[1::2])
+        at.frac_()
+        at[0::2].mul_(2).sub_(1)
+        at[1::2].mul_(2 * TABLE / (ANGLES * (TABLE + 1) - 1)).add_(row)
+        grids = at.view(2, 2, *row.shape).permute(0, 2, 3, 1)
+        one, two = (F.grid_sample(self._table, grid[None], align_corners=True)[0] for grid in grids)
         mixed = torch.lerp(two, one, maps[6])
         return torch.lerp(mixed[0], mixed[1], between)
