@@ -18,6 +18,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -118,6 +119,8 @@ class _Run:
         self.watch = Stopwatch()
         self.notes: list[str] = []
         self.damage: list[tuple[str, int]] = []
+        self.originals: dict[int, Any] = {}
+        """Decoded frames on their way, where nothing is painted: what comes out is then what went in."""
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -198,6 +201,7 @@ class _Run:
             first_index=max(0, first_index - WARM_UP_FRAMES),
             pin_memory=choice.device.type == "cuda",
             on_damage=lambda message, index: self.damage.append((message, index)),
+            keep=self.originals.__setitem__ if self.settings.style.strength == 0 else None,
         )
 
     def _stylize(self, batches: Iterable[Batch], painter: Painter) -> Generator[StyledBatch, None, None]:
@@ -216,6 +220,7 @@ class _Run:
         shots = 0
         next_event = 0.0
         for frame in frames:
+            original = self.originals.pop(frame.index, None)
             if frame.index < resume.index:  # the warm-up of a resumed run
                 shots = resume.shot - frame.shot
                 continue
@@ -223,7 +228,8 @@ class _Run:
             frame = replace(frame, shot=frame.shot + shots)
             self._log_damage(log, frame.index)
             log.frame(frame, pts=frame.pts, time_base=info.time_base)  # before its segment can be complete
-            result.write(frame.pts, frame.duration, frame.picture)
+            unchanged = frame.picture.data_ptr() == frame.source.data_ptr()
+            result.write(frame.pts, frame.duration, frame.picture, original if unchanged else None)
             now = time.perf_counter()
             self.watch.add("encode", now - started)
             self.tell(_frame_done(frame, info.time_base, self.preview()))

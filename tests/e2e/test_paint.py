@@ -128,6 +128,24 @@ def test_strength_0_gives_back_the_source(clip: dict[str, object], tmp_path: Pat
     assert not any(flags)
 
 
+def test_strength_0_keeps_luma_beyond_white(tmp_path: Path) -> None:
+    """RGB has no room for luma over 235, so an unchanged picture may not go through it."""
+    import av
+
+    source, output = tmp_path / "in.mp4", tmp_path / "out.mkv"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"crf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for index in range(4):
+            frame = av.VideoFrame.from_ndarray(np.full((96, 64), 250, np.uint8), format="yuv420p")
+            frame.pts = index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    paint(source, "-o", output, "--strength", "0", "--codec", "ffv1")
+    for before, after in zip(frames(source, "yuv420p"), frames(output, "yuv420p"), strict=True):
+        assert np.array_equal(before, after)
+
+
 def test_start_and_end_select_frames_and_sound(tmp_path: Path) -> None:
     make_clip(tmp_path / "in.mp4", frames=48, sounds=[Sound()])
     output = tmp_path / "out.mp4"

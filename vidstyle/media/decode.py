@@ -58,12 +58,14 @@ def decode(
     first_index: int = 0,
     pin_memory: bool = False,
     on_damage: OnDamage | None = None,
+    keep: Callable[[int, VideoFrame], None] | None = None,
 ) -> Generator[Batch, None, None]:
     """Yield the frames with start <= time < end and index >= first_index, `batch_size` at a time.
 
     Times are seconds from the first frame of the file, indices count all its frames, whatever is skipped. The last
     batch may be shorter. `on_damage` is called in the thread that runs this generator, possibly for skipped frames
-    too. Closing the generator closes the file. Raises InputError where the file cannot be opened any more.
+    too; `keep` with the index of each frame that is yielded and the frame as it was decoded. Closing the generator
+    closes the file. Raises InputError where the file cannot be opened any more.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
@@ -91,6 +93,8 @@ def decode(
             batch = batch or _BatchBuffer(info, batch_size, pin_memory)
             picture = upright(to_rgb(frame, info, reformatter), info.display_matrix)
             batch.add(picture, index, pts, frame)
+            if keep is not None:
+                keep(index, frame)
             if len(batch.indices) == batch_size:
                 yield batch.finish()
                 batch = None

@@ -17,14 +17,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from av import VideoFrame
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from vidstyle.errors import OutputError, UsageError
 from vidstyle.frames import VideoInfo
-from vidstyle.media.colour import from_rgb
+from vidstyle.media.colour import from_rgb, set_tags
 from vidstyle.media.containers import Container, container_for
 from vidstyle.media.encode import EncodeSettings, plan_encoding
 from vidstyle.media.files import free_bytes, output_errors, replace_file, size_in_words
@@ -140,10 +142,12 @@ class Output(AbstractContextManager["Output"]):
         self.resume_frames = self._store.frames
         return self
 
-    def write(self, pts: int, duration: int, picture: Tensor) -> None:
+    def write(self, pts: int, duration: int, picture: Tensor, original: VideoFrame | None = None) -> None:
         """Encode the next frame: `picture` uint8 or uint16 [3, H, W], RGB, full range, upright, of `info.size`.
 
-        pts, duration: in ticks of `info.time_base`; pts above the last one's, duration 0 where unknown.
+        pts, duration: in ticks of `info.time_base`; pts above the last one's, duration 0 where unknown. `original`:
+        the decoded frame, where `picture` is nothing else; where the output holds its kind of samples they are
+        encoded as they are, for RGB has no room for luma beyond white. It is used up.
         """
         pts, duration = self._clock(pts, duration)
         if self._last_pts is not None and pts <= self._last_pts:
@@ -152,7 +156,12 @@ class Output(AbstractContextManager["Output"]):
         encoder = self._encoder or self._open_encoder()
         array = as_stored(picture.permute(1, 2, 0).numpy(), self._matrix)
         with output_errors(self._output):
-            frame = from_rgb(array, self._info, self._encoding.pix_fmt, self._reformatter)
+            if original is not None and self._takes(original):
+                frame = original
+                frame.pict_type = PictureType.NONE  # or the encoder would follow the source's
+                set_tags(frame, self._encoding.color)
+            else:
+                frame = from_rgb(array, self._info, self._encoding.pix_fmt, self._reformatter)
             frame.pts, frame.duration, frame.time_base = pts, duration, self._encoding.time_base
             if self._writer is None:
                 self._writer = self._store.begin(encoder.extradata or b"")
@@ -196,6 +205,14 @@ class Output(AbstractContextManager["Output"]):
             self._writer.abandon()
         self._writer = self._encoder = None
         self._store.close()
+
+    def _takes(self, original: VideoFrame) -> bool:
+        """Whether a decoded frame can be encoded without any conversion."""
+        return (
+            original.format.name == self._encoding.pix_fmt
+            and (original.width, original.height) == self._encoding.size
+            and self._matrix == self._info.display_matrix
+        )
 
     def _open_encoder(self) -> VideoCodecContext:
         self._encoder = self._encoding.open(global_header=self._container.global_header)
