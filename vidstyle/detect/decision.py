@@ -64,7 +64,7 @@ CUES: Mapping[str, Cue] = {
 }
 NAMES = tuple(CUES)
 
-THRESHOLD = 4.2
+THRESHOLD = 4.5
 """Weighted robust standard scores; a score of 1 is this much."""
 SUSPICION = 0.7
 """Frames above this score are no neighbours and no history for the final judgement of others."""
