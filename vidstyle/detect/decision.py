@@ -32,7 +32,9 @@ FLOORS = np.array([1.2, 0.8, 0.8, 1.2, 1.2], np.float32)
 LEAST_SUPPORT = 0.3
 """Cells with less trusted area are left out."""
 LEAST_CELLS = 3
-ONE_SIDED_DOUBT = 2.5
+ONE_SIDED_DOUBT = 2.0
+MOST_UNREST = 4.0
+"""A restless source may hide a small fault, but not a gross one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ class _Cells:
 def _doubt(reference: Reference, calm: Calm) -> float:
     """Factor on what is taken as usual: where neighbours are on one side only, and while the source is restless."""
     unrest = float(np.max((reference.mean_change + FLOORS) / (calm.change + FLOORS)))
-    return max(1.0, unrest) * (1.0 if reference.both_sides else ONE_SIDED_DOUBT)
+    return min(max(1.0, unrest), MOST_UNREST) * (1.0 if reference.both_sides else ONE_SIDED_DOUBT)
 
 
 def _deviation_cues(
@@ -192,7 +194,7 @@ def _outside_cues(
 ) -> dict[str, float]:
     """How far the frame lies outside the range of its neighbours: next to nothing, even where they differ widely."""
     outside = np.maximum(np.maximum(styled - reference.highest, reference.lowest - styled), 0)
-    outside[~reference.supported] = 0  # the range of nothing is infinite
+    outside[~reference.supported] = 0  # fewer than two make no range
     beyond, spread, change = cells.means(outside, reference.spread, np.abs(reference.source_change))
     usual = (0.4 * spread + 0.4 * calm.contrast * change + 0.5 * FLOORS) * np.float32(doubt)
     beyond = np.where(cells.known[..., None], beyond / usual, 0)

@@ -144,16 +144,17 @@ def refer(
         return None
     stack = np.stack([n.styled for n in neighbours])
     middle = masked_median(stack, valid)
-    total = np.zeros_like(here.source)
-    for n in neighbours:
-        total += n.source * n.trusted[..., None]  # the trusted ones are near the source: their mean will do
     spread = masked_median(np.abs(stack - middle), valid)
+    absent = ~valid
+    stack[absent] = np.broadcast_to(middle, stack.shape)[absent]  # which widens no range
+    # the trusted sources are near this frame's own: their mean will do
+    total = np.einsum("nhwc,nhw->hwc", np.stack([n.source for n in neighbours]), valid.astype(np.float32))
     change = here.source - total / np.maximum(count, 1)[..., None]
     return Reference(
         styled=middle,
         spread=spread,
-        lowest=np.where(valid[..., None], stack, np.float32(np.inf)).min(0),
-        highest=np.where(valid[..., None], stack, np.float32(-np.inf)).max(0),
+        lowest=stack.min(0),
+        highest=stack.max(0),
         source_change=change,
         supported=supported,
         both_sides=both_sides,

@@ -35,6 +35,9 @@ TEACHER_CHANNELS = (128, 256, 384)
 class SqueezeNetTaps(nn.Module):
     """SqueezeNet 1.1's maps at TEACHER_TAPS, each channel divided by its mean over the training pictures."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, weights: Path) -> None:
         super().__init__()
         from torchvision.models import squeezenet1_1
@@ -49,7 +52,7 @@ class SqueezeNetTaps(nn.Module):
     @torch.no_grad()
     def forward(self, pictures: Tensor, sizes: Sequence[torch.Size] | None = None) -> list[Tensor]:
         """Float [N, 3, H, W], RGB in [0, 1]; `sizes`: the maps are resampled to these (SqueezeNet does not pad)."""
-        maps = []
+        maps: list[Tensor] = []
         x = (pictures - self.mean) / self.deviation
         for i, layer in enumerate(self.layers):
             x = layer(x)
@@ -238,7 +241,7 @@ def distil(
     """
     student = FeatureNetwork().to(memory_format=torch.channels_last)
     heads = nn.ModuleList(
-        nn.Conv2d(stage[0].out_channels, channels, 1)  # type: ignore[index, arg-type]
+        nn.Conv2d(stage[0].out_channels, channels, 1)  # type: ignore[index]
         for stage, channels in zip(list(student.stages)[1:], TEACHER_CHANNELS, strict=True)
     )
     averaged = torch.optim.swa_utils.AveragedModel(
