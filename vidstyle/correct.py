@@ -224,10 +224,11 @@ def candidates(
     shares /= shares.sum(0)
     blend = np.einsum("nhw,nhwc->hwc", shares, np.stack([c.picture for c in carried]))
     trust = np.clip(2 * weights.sum(0), 0, 1)
+    deviation = np.abs(styled - blend).max(2)
     offset, gain = _matched(styled, blend, trust)
+    trust = np.maximum(trust, _dead(styled, deviation))
     full = offset + trust[..., None] * (blend - offset)
 
-    deviation = np.abs(styled - blend).max(2)
     if len(carried) == 2:
         doubt = cv2.GaussianBlur(np.abs(carried[0].picture - carried[1].picture).max(2), (0, 0), 2.5)
     else:
@@ -263,6 +264,15 @@ def _matched(styled: Array, blend: Array, trust: Array) -> tuple[Array, Array]:
     gain = np.clip(np.sqrt((variance_wanted + 4) / (variance + 4)), 0.5, 2)
     mean, wanted, gain = (cv2.resize(x, (width, height)) for x in (mean, wanted, gain))
     return np.clip(styled - mean + wanted, 0, 255), np.clip((styled - mean) * gain + wanted, 0, 255)
+
+
+def _dead(styled: Array, deviation: Array) -> Array:
+    """Soft mask [H, W] of flat areas that are far off: even an uncertain neighbour is better than a black hole."""
+    luma = cv2.cvtColor(styled, cv2.COLOR_RGB2GRAY)
+    around = np.ones((7, 7))
+    flat = cv2.dilate(luma, around) - cv2.erode(luma, around) < 3
+    dead = cv2.dilate((flat & (deviation > 40)).astype(np.float32), np.ones((9, 9)))
+    return cv2.GaussianBlur(dead, (0, 0), 1.0)
 
 
 def _pixel_mask(deviation: Array, doubt: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from vidstyle.detect import decision
-from vidstyle.detect.analysis import COLORS, analyse
+from vidstyle.detect.analysis import CHANNELS, COLORS, analyse
 from vidstyle.detect.decision import CERTAIN, NAMES, SUSPICION, Calm, Finding, combine, evidence, measure
 from vidstyle.detect.features import Look, Looks, describe, estrangement
 from vidstyle.detect.statistics import Array
@@ -43,6 +43,7 @@ class _Frame:
     looks: Looks | None
     reference: Reference | None = None
     spread: Array | None = None
+    """Of its reference, as is `change`: see `Reference.mean_spread`."""
     change: Array | None = None
     cues: Array | None = None
     """Of the first judgement, from all neighbours."""
@@ -118,9 +119,8 @@ class _Detector:
         frame.reference = refer(self._sight, number, tolerance=self._tolerance(number))
         if frame.reference is not None:
             frame.spread, frame.change = frame.reference.mean_spread, frame.reference.mean_change
-        styled = frame.sight.styled
+        styled, before = frame.sight.styled, self._sight(number - 1)
         calm = self._calm(number)
-        before = self._sight(number - 1)
         frame.cues = measure(
             styled,
             frame.reference,
@@ -137,8 +137,7 @@ class _Detector:
     def _judge(self, number: int) -> CheckedFrame:
         """Without the neighbours, and the history, that are suspect themselves."""
         frame = self._frames[number]
-        sight, shape = frame.sight, frame.sight.styled.shape
-        calm = self._calm(number)
+        sight, calm = frame.sight, self._calm(number)
         near = range(number - REACH, number + REACH + 1)
         suspects = frozenset(n for n in near if n != number and n in self._frames and self._frames[n].suspect)
         reference, frame.reference = frame.reference, None
@@ -146,7 +145,6 @@ class _Detector:
             reference = refer(self._sight, number, tolerance=self._tolerance(number), without=suspects)
         history = self._history(number, number + REACH, trusted=True)
         before = self._sight(number - 1)
-
         looks, kin, network = frame.looks, self._kin(number, suspects), self._network
 
         def examine(styled: Array, look: Look | None) -> tuple[Finding, Array]:
@@ -164,11 +162,8 @@ class _Detector:
 
         def judge(picture: Tensor) -> float:
             styled = analyse(picture)
-            assert styled.shape == shape
-            return total(
-                examine(styled, describe(picture, network) if network else None)[1],
-                decision.certain(sight.source, styled, reference, None),
-            )
+            scores = examine(styled, describe(picture, network) if network else None)[1]
+            return total(scores, decision.certain(sight.source, styled, reference, None))
 
         finding, scores = examine(sight.styled, looks.styled if looks else None)
         sure = decision.certain(sight.source, sight.styled, reference, frame.invalid)
@@ -206,12 +201,16 @@ class _Detector:
 
     def _calm(self, number: int) -> Calm:
         recent = self._recent(number)
-        zero = np.zeros((1, 5), np.float32)
-        seen = [f for f in recent if f.spread is not None]
+
+        def median(rows: list[Array | None], default: float) -> Array:
+            known = [row for row in rows if row is not None]
+            middle: Array = np.median(known or [np.full(len(CHANNELS), default, np.float32)], 0)
+            return middle
+
         return Calm(
-            contrast=np.clip(np.median([f.sight.contrast for f in recent] or zero + 1, 0), 0.5, 3),
-            spread=np.median([f.spread for f in seen] or zero, 0),
-            change=np.median([f.change for f in seen] or zero, 0),
+            contrast=np.clip(median([f.sight.contrast for f in recent], 1), 0.5, 3),
+            spread=median([f.spread for f in recent], 0),
+            change=median([f.change for f in recent], 0),
         )
 
     def _kin(self, number: int, without: frozenset[int] = frozenset()) -> list[Looks]:
