@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     for name in ("distil_steps", "critic_steps", "adversarial_steps", "batch", "crop", "seed", "save_every"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name))
-    for name in ("distil_rate", "adversarial_rate", "temporal_weight", "adversarial_weight"):
+    for name in ("distil_rate", "adversarial_rate", "temporal_weight", "adversarial_weight", "slope_weight"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(defaults, name))
     parser.add_argument("--max-seconds", type=float, default=math.inf, help="stop (and save) after this long")
     parser.add_argument("--resume", action="store_true", help="continue the run in OUT")

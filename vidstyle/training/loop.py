@@ -48,7 +48,8 @@ class TrainingSettings:
     adversarial_rate: float = 3e-4
     critic_rate: float = 4e-4
     temporal_weight: float = 1.0
-    adversarial_weight: float = 0.03
+    adversarial_weight: float = 0.06
+    slope_weight: float = 0.6
     r1_weight: float = 1.0
     average: float = 0.995
     """Share of the running mean of the weights that each step keeps."""
@@ -237,6 +238,8 @@ class Trainer:
         else:
             terms["low"] = 4 * losses.low_frequency(painted, first.painted)
             terms["l1"] = 0.5 * torch.nn.functional.l1_loss(painted, first.painted)
+            # Without it the critic is fooled by dots along hard edges, two pixels apart.
+            terms["slope"] = settings.slope_weight * losses.gradient_l1(painted, first.painted)
             self.critic.requires_grad_(False)
             with self._autocast():
                 logits = self.critic(painted, first.source)
