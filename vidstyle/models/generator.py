@@ -16,7 +16,7 @@ class ResidualBlock(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.relu(self.first(x)))
+        return self.second(F.relu_(self.first(x))).add_(x)
 
 
 class Generator(nn.Module):
@@ -85,10 +85,10 @@ class Generator(nn.Module):
         of the picture itself.
         """
         x = torch.cat((frames, guides.to(frames.dtype)), 1).to(self.stem.weight.dtype)
-        skip = F.relu(self.stem(x))
-        body = self.body(F.relu(self.down(skip)))
-        y = F.relu(F.pixel_shuffle(self.up(body), 2) + skip)
-        y = self.out(F.relu(self.head(y)))
+        skip = F.relu_(self.stem(x))
+        body = self.body(F.relu_(self.down(skip)))
+        y = F.relu_(F.pixel_shuffle(self.up(body), 2).add_(skip))
+        y = self.out(F.relu_(self.head(y)))
         return self._softened(frames.float()) + F.pixel_shuffle(y, 2).float()
 
     def _softened(self, frames: Tensor) -> Tensor:
