@@ -28,7 +28,9 @@ def no_threads_left_behind() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     deadline = time.monotonic() + 2
-    while left := [t for t in set(threading.enumerate()) - before if t.name.startswith(("prefetch", "encode"))]:
+    while left := [
+        t for t in set(threading.enumerate()) - before if t.name.startswith(("prefetch", "encode"))
+    ]:
         if time.monotonic() > deadline:
             pytest.fail(f"threads left running: {left}")
         time.sleep(0.01)
