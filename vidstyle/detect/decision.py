@@ -33,6 +33,8 @@ LEAST_SUPPORT = 0.3
 """Cells with less trusted area are left out."""
 LEAST_CELLS = 3
 ONE_SIDED_DOUBT = 2.0
+LENIENCE = 0.25
+"""Share of the doubt (as a power) that widens what is usual; the rest divides the evidence that is left."""
 MOST_UNREST = 4.0
 """A restless source may hide a small fault, but not a gross one."""
 
@@ -95,6 +97,8 @@ class Finding:
     """Largest deviation in units of what is usual there, per cell [rows, columns]."""
     level: Array
     """Mean signed shift of the frame per channel, [5]."""
+    doubt: float = 1.0
+    """By which the evidence is to be divided, at least 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +115,19 @@ class Calm:
 
 def measure(styled: Array, reference: Reference | None, calm: Calm, **apart: float) -> Finding:
     """Compares a styled analysis picture [h, w, 5] with its reference; `apart`: cues measured elsewhere, by name."""
-    values, deviation, level = dict(apart), None, np.zeros(styled.shape[2], np.float32)
+    values, doubt = dict(apart), 1.0
+    deviation, level = None, np.zeros(styled.shape[2], np.float32)
     if reference is not None:
         portrait = styled.shape[0] > styled.shape[1]
         coarse = _Cells(reference.supported, GRID[::-1] if portrait else GRID)
         fine = _Cells(reference.supported, (2 * coarse.size[0], 2 * coarse.size[1]))
         if coarse.known.sum() >= LEAST_CELLS:
             doubt = _doubt(reference, calm)
-            more, deviation, level = _deviation_cues(styled, reference, calm, doubt, coarse)
-            values |= more | _outside_cues(styled, reference, calm, doubt, fine)
-    return Finding(np.array([values.get(name, np.nan) for name in NAMES], np.float32), deviation, level)
+            lenience, doubt = doubt**LENIENCE, doubt ** (1 - LENIENCE)
+            more, deviation, level = _deviation_cues(styled, reference, calm, lenience, coarse)
+            values |= more | _outside_cues(styled, reference, calm, lenience, fine)
+    cues = np.array([values.get(name, np.nan) for name in NAMES], np.float32)
+    return Finding(cues, deviation, level, doubt)
 
 
 class _Cells:
@@ -144,13 +151,13 @@ class _Cells:
 
 
 def _doubt(reference: Reference, calm: Calm) -> float:
-    """Factor on what is taken as usual: where neighbours are on one side only, and while the source is restless."""
+    """How much less a deviation means where neighbours are on one side only, and while the source is restless."""
     unrest = float(np.max((reference.mean_change + FLOORS) / (calm.change + FLOORS)))
     return min(max(1.0, unrest), MOST_UNREST) * (1.0 if reference.both_sides else ONE_SIDED_DOUBT)
 
 
 def _deviation_cues(
-    styled: Array, reference: Reference, calm: Calm, doubt: float, cells: _Cells
+    styled: Array, reference: Reference, calm: Calm, lenience: float, cells: _Cells
 ) -> tuple[dict[str, float], Array, Array]:
     """How far the frame is from the middle of its neighbours; the deviation per cell; the shift of the frame, [5]."""
     difference = styled - reference.styled
@@ -169,13 +176,13 @@ def _deviation_cues(
         + np.abs(explained)
         + FLOORS
     )
-    usual *= np.float32(doubt)
+    usual *= np.float32(lenience)
     deviating = np.where(cells.known[..., None], absolute / usual, 0)
     shifted = np.where(cells.known[..., None], np.abs(shift - explained) / usual, 0)
     trusted = reference.supported
     source_level = np.abs(reference.source_change[trusted].mean(0))
     level = difference[trusted].mean(0) - explained[cells.known].mean(0)
-    excess = np.maximum(np.abs(level) - 1.5 * calm.contrast * source_level, 0) / doubt
+    excess = np.maximum(np.abs(level) - 1.5 * calm.contrast * source_level, 0) / lenience
     values = {
         "color_worst": worst(deviating[..., COLORS].max(2)),
         "texture_worst": worst(deviating[..., TEXTURES].max(2)),
@@ -190,13 +197,13 @@ def _deviation_cues(
 
 
 def _outside_cues(
-    styled: Array, reference: Reference, calm: Calm, doubt: float, cells: _Cells
+    styled: Array, reference: Reference, calm: Calm, lenience: float, cells: _Cells
 ) -> dict[str, float]:
     """How far the frame lies outside the range of its neighbours: next to nothing, even where they differ widely."""
     outside = np.maximum(np.maximum(styled - reference.highest, reference.lowest - styled), 0)
     outside[~reference.supported] = 0  # fewer than two make no range
     beyond, spread, change = cells.means(outside, reference.spread, np.abs(reference.source_change))
-    usual = (0.4 * spread + 0.4 * calm.contrast * change + 0.5 * FLOORS) * np.float32(doubt)
+    usual = (0.4 * spread + 0.4 * calm.contrast * change + 0.5 * FLOORS) * np.float32(lenience)
     beyond = np.where(cells.known[..., None], beyond / usual, 0)
     return {
         "color_outside": worst(beyond[..., COLORS].max(2), 3),
@@ -217,13 +224,16 @@ def explain(shift: Array, source_shift: Array) -> Array:
     return result
 
 
-def evidence(cues: Array, history: Array) -> Array:
-    """Weighted robust standard scores of cues [C] within their history [N, C]; -THRESHOLD where nothing can be told."""
+def evidence(cues: Array, history: Array, doubt: float = 1.0) -> Array:
+    """Weighted robust standard scores of cues [C] within their history [N, C], divided by the doubt.
+
+    -THRESHOLD where nothing can be told.
+    """
     prior = TYPICAL + np.array([[-1], [0], [1]], np.float32) * (FLOOR + 0.1 * TYPICAL)
     known = np.concatenate([history.reshape(-1, len(NAMES)), prior])
     middle = np.nanmedian(known, 0)
     spread = 1.4826 * np.nanmedian(np.abs(known - middle), 0) + FLOOR + 0.1 * np.abs(middle)
-    scores = WEIGHT * (cues - middle) / spread
+    scores = WEIGHT * (cues - middle) / (spread * np.float32(doubt))
     if not cues[STANDSTILL] > np.log(4):
         scores[STANDSTILL] = np.nan
     return np.nan_to_num(scores, nan=-THRESHOLD).astype(np.float32)

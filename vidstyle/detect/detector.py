@@ -121,7 +121,7 @@ class _Detector:
             frame.spread, frame.change = frame.reference.mean_spread, frame.reference.mean_change
         styled, before = frame.sight.styled, self._sight(number - 1)
         calm = self._calm(number)
-        frame.cues = measure(
+        finding = measure(
             styled,
             frame.reference,
             calm,
@@ -129,8 +129,9 @@ class _Detector:
             features=estrangement(frame.looks.source, frame.looks.styled, self._kin(number))
             if frame.looks
             else float("nan"),
-        ).cues
-        score = combine(evidence(frame.cues, self._history(number, number, trusted=False)))
+        )
+        frame.cues = finding.cues
+        score = combine(evidence(finding.cues, self._history(number, number, trusted=False), finding.doubt))
         sure = decision.certain(frame.sight.source, styled, frame.reference, frame.invalid)
         frame.suspect = score > SUSPICION or sure is not None
 
@@ -155,7 +156,7 @@ class _Detector:
                 standstill=standstill(sight, before, styled, calm.contrast),
                 features=estrangement(looks.source, look, kin) if looks and look else float("nan"),
             )
-            return finding, evidence(finding.cues, history)
+            return finding, evidence(finding.cues, history, finding.doubt)
 
         def total(scores: Array, sure: str | None) -> float:
             return max(combine(scores), CERTAIN if sure else 0.0) / self._threshold
