@@ -281,9 +281,15 @@ def _clip(source: Path, start: str | None, end: str | None, duration: str | None
 
         rate = probe(source).rate
     begin = parse_time(start, rate, "--start") if start else Fraction(0)
+    stop = parse_time(end, rate, "--end") if end else None
     if duration:
-        return Clip(begin, begin + parse_time(duration, rate, "--duration"))
-    return Clip(begin, parse_time(end, rate, "--end") if end else None)
+        stop = begin + parse_time(duration, rate, "--duration")
+    return Clip(_between_frames(begin, start, rate), stop and _between_frames(stop, end or duration, rate))
+
+
+def _between_frames(seconds: Fraction, text: str | None, rate: Fraction) -> Fraction:
+    """Half a frame earlier where frames were counted: some containers round times, and 20f means twenty frames."""
+    return max(Fraction(0), seconds - 1 / (2 * rate)) if text and text.endswith("f") else seconds
 
 
 @cli.command()

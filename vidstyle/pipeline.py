@@ -287,7 +287,7 @@ class _Run:
             end = seconds if clip.end is None else min(seconds, float(clip.end))
             length = max(0.0, end - float(clip.start))
             if not clip.whole:
-                frames = round(length * info.rate)
+                frames = round(length * float(info.rate) + 0.25)  # half frames are meant to be whole ones
             seconds = length
         return RunStarted(
             input=str(self.source),
