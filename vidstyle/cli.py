@@ -27,6 +27,7 @@ from vidstyle.settings import (
     StyleSettings,
     parse_time,
 )
+from vidstyle.suffixes import STILLS, VIDEOS, result_suffix
 
 BUG_EXIT = 1
 USAGE_EXIT = 2
@@ -136,7 +137,7 @@ def option_groups(command: Callable[..., Any]) -> Callable[..., Any]:
 def paint(inputs: tuple[Path, ...], **options: Any) -> None:
     """Paint videos and pictures."""
     _set_up_logging(options["log_level"])
-    files = list(_expand(inputs))
+    files = list(_expand(inputs, options["style"]))
     failures: list[VidstyleError] = []
     for source in files:
         try:
@@ -185,20 +186,19 @@ def _paint_one(source: Path, output: Path | None, options: dict[str, Any]) -> No
 
 
 def _is_still(path: Path) -> bool:
-    from vidstyle.suffixes import STILLS
-
     return path.suffix.lower() in STILLS
 
 
-def _expand(inputs: tuple[Path, ...]) -> Iterator[Path]:
+def _expand(inputs: tuple[Path, ...], style: str) -> Iterator[Path]:
     """The files named, and in place of a folder the videos and pictures in it. Raises InputError."""
-    from vidstyle.suffixes import STILLS, VIDEOS
-
     for path in inputs:
         if not path.is_dir():
             yield path
             continue
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in STILLS | VIDEOS)
+        files = [file for file in path.iterdir() if file.suffix.lower() in STILLS | VIDEOS]
+        # A folder that is painted again holds the results of the first time: NAME.STYLE beside NAME.
+        results = {f"{file.stem}.{style}" for file in files}
+        found = sorted(file for file in files if file.stem not in results)
         if not found:
             raise InputError("There are no videos or pictures in this folder.", name=str(path))
         yield from found
@@ -208,12 +208,12 @@ def _output_for(source: Path, output: Path | None, *, several: bool) -> Path | N
     """`-o` names the output itself, or for several inputs the folder that gets them under their own names."""
     if output is None or not (several or output.is_dir()):
         return output
+    if output.suffix.lower() in STILLS | VIDEOS and not output.is_dir():
+        raise UsageError("Several inputs need a folder, not a file.", name=f"--output {output}")
     try:
         output.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"The folder cannot be made: {error.strerror}.", name=str(output)) from error
-    from vidstyle.suffixes import result_suffix
-
     return output / f"{source.stem}{result_suffix(source.suffix)}"
 
 
@@ -380,8 +380,16 @@ def _printable(text: str) -> str:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command; every ending is an exit code of `vidstyle.errors`."""
+    _open_standard_streams()
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     sys.exit(_main(arguments, debug))
+
+
+def _open_standard_streams() -> None:
+    """Where a shell closed them (`2>&-`), the next file opened would become standard error and catch its words."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123 - open as long as the process
 
 
 def _main(arguments: list[str] | None, debug: bool) -> int:

@@ -76,6 +76,7 @@ class Interrupted(VidstyleError):
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(
-            "Stopped before the end.", hint="run the same command again to continue where it stopped"
+            "Stopped before the end.",
+            hint="run the same command again: it goes on after its last whole segment",
         )
         self.exit_code = 128 + signal_number

@@ -68,6 +68,8 @@ class RunFinished:
     kept: int
     seconds: float
     log: str | None = None
+    checked: bool = True
+    """Whether the detector looked at the frames."""
     stage_seconds: dict[str, float] = field(default_factory=dict)
 
 

@@ -18,7 +18,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cv2
 import numpy as np
@@ -28,7 +28,7 @@ from vidstyle import __version__, styles
 from vidstyle.correct import WINDOW_FRAMES, correct
 from vidstyle.detect import CONTEXT_FRAMES, detect
 from vidstyle.device import DeviceChoice, automatic_batch_size, choose_device, network_threads
-from vidstyle.errors import DamagedError, OutputError
+from vidstyle.errors import DamagedError, InputError, OutputError, UsageError
 from vidstyle.events import FrameDone, Listener, Note, RunFinished, RunStarted, StageTimes, ignore
 from vidstyle.faults import Fault, inject
 from vidstyle.flow import shrink, to_8_bit, track_motion
@@ -41,7 +41,7 @@ from vidstyle.media.segments import Output, check_output
 from vidstyle.models.generator import Generator as PaintNetwork
 from vidstyle.models.load import load, load_features
 from vidstyle.prefetch import prefetch
-from vidstyle.report import AnomalyLog, logged_run, read_lines
+from vidstyle.report import AnomalyLog, check_log, read_header, read_lines
 from vidstyle.settings import Settings
 from vidstyle.stopwatch import Stopwatch
 from vidstyle.stylize import Look, Painter, stylize
@@ -99,6 +99,18 @@ def default_output(source: Path, style: str) -> Path:
     return source.with_name(f"{source.stem}.{style}{result_suffix(source.suffix)}")
 
 
+def default_log(output: Path) -> Path:
+    """Where the log goes when nobody says: `in.oil.mp4` -> `in.oil.anomalies.jsonl`.
+
+    Where that is the log of another result (`in.oil.mkv`), the whole name is kept: `in.oil.mp4.anomalies.jsonl`.
+    """
+    usual = output.with_suffix(".anomalies.jsonl")
+    header = read_header(usual)
+    if header is None or header.get("output") in (None, str(output)):
+        return usual
+    return output.with_name(f"{output.name}.anomalies.jsonl")
+
+
 class _Run:
     def __init__(
         self,
@@ -111,7 +123,7 @@ class _Run:
     ) -> None:
         self.source = source
         self.output = Path(output) if output else default_output(source, settings.style.style)
-        self.log_path = settings.output.anomaly_log or self.output.with_suffix(".anomalies.jsonl")
+        self.log_path = settings.output.anomaly_log or default_log(self.output)
         self.settings = settings
         self.tell = listener
         self.preview = preview
@@ -128,9 +140,11 @@ class _Run:
 
     def __call__(self) -> Report:
         started = time.perf_counter()
-        check_output(self.output, self.source, self.settings.output.overwrite)
         style = styles.find(self.settings.style.style)
         info = probe(self.source, max_pixels=self.settings.max_pixels)
+        overwrite = self.settings.output.overwrite
+        check_output(self.output, self.source, overwrite)
+        check_log(self.log_path, overwrite=overwrite, others=(self.source, self.output))
         choice = choose_device(self.settings.style.device, self.settings.style.precision)
         _use_threads_sparingly()
         for text in info.notes:
@@ -144,7 +158,7 @@ class _Run:
                     info,
                     _encode_settings(self.settings),
                     fingerprint=fingerprint,
-                    resume=self.settings.output.resume and logged_run(self.log_path) is not None,
+                    resume=self.settings.output.resume and read_header(self.log_path) is not None,
                     clip=None if clip.whole else (clip.start, clip.end),
                     note=self.note,
                 )
@@ -156,6 +170,9 @@ class _Run:
             painter = self._painter(style, choice, info)
             frames = stack.enter_context(closing(self._stages(painter, choice, info, resume.index)))
             self._write(frames, result, log, info, resume)
+            if not log.counts.frames:
+                self._refuse_empty()
+            self._note_damage(log)
             finishing = time.perf_counter()
             result.finish()
             self.watch.add("encode", time.perf_counter() - finishing)
@@ -243,6 +260,24 @@ class _Run:
         while self.damage and (up_to is None or self.damage[0][1] <= up_to):
             log.input_damage(*self.damage.pop(0))
 
+    def _refuse_empty(self) -> NoReturn:
+        self.log_path.unlink(missing_ok=True)
+        if self.settings.clip.whole:
+            raise InputError("No frame of this video can be decoded.", name=str(self.source))
+        raise UsageError(
+            "There is no frame in this part of the video.",
+            name=str(self.source),
+            hint="mind its length with --start, --end and --duration",
+        )
+
+    def _note_damage(self, log: AnomalyLog) -> None:
+        if places := log.counts.input_damage:
+            first = next(line for line in read_lines(self.log_path) if line["type"] == "input_damage")
+            self.note(
+                f"The input is damaged in {places} place(s); what could be decoded was painted. The first, before "
+                f"frame {first['frame']}: {first['message']}"
+            )
+
     def _painter(self, style: Entry, choice: DeviceChoice, info: VideoInfo) -> Painter:
         network = load(style)
         assert isinstance(network, PaintNetwork)
@@ -323,12 +358,13 @@ class _Run:
                 kept=report.kept,
                 seconds=seconds,
                 log=str(report.log),
+                checked=self.settings.check.detect,
                 stage_seconds=report.stage_seconds,
             )
         )
         if self.settings.strict and (report.input_damage or report.kept):
             raise DamagedError(
-                f"The result is complete, but the input was damaged in {report.input_damage} place(s) and "
+                f"Finished, but the input was damaged in {report.input_damage} place(s) and "
                 f"{report.kept} flagged frame(s) could not be mended.",
                 name=str(report.output),
                 hint=f"see {report.log}",

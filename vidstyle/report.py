@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,10 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vidstyle.errors import OutputError
+from vidstyle.errors import OutputError, UsageError
 from vidstyle.frames import FinishedFrame
 
 SCHEMA = 1
+HEADER_BYTES = 1 << 16
 
 
 def finite(value: Any) -> Any:
@@ -92,7 +93,7 @@ class AnomalyLog:
     """Writes the log. Each line is one write and is flushed; `OutputError` where that fails.
 
     With `resume_frames` > 0 the lines of the first that many frames of the file at `path` (an interrupted run's)
-    are taken over; `logged_run` tells whose they are.
+    are taken over; `read_header` tells whose they are.
     """
 
     def __init__(self, path: Path, header: dict[str, Any], *, resume_frames: int = 0) -> None:
@@ -162,9 +163,37 @@ def _first_frames(path: Path, frames: int) -> Iterator[dict[str, Any]]:
             return
 
 
-def logged_run(path: Path) -> str | None:
-    """Which run (`run` of the header) wrote the log at `path`; None where there is no such log."""
+def read_header(path: Path) -> dict[str, Any] | None:
+    """The header of the log at `path`; None where there is no file or it is no log of vidstyle's."""
     try:
-        return next((line.get("run") for line in read_lines(path)), None)
-    except OSError:
+        with path.open("rb") as file:
+            line = json.loads(file.readline(HEADER_BYTES))
+    except (OSError, ValueError):
         return None
+    return line if isinstance(line, dict) and line.get("type") == "header" else None
+
+
+def check_log(path: Path, *, overwrite: bool, others: Iterable[Path]) -> None:
+    """Find out before any work whether the log may be written to `path`.
+
+    Raises UsageError where it is one of `others` (the input, the output), OutputError where something else that is
+    not a log is in the way.
+    """
+    name = str(path)
+    for other in others:
+        if path.absolute() == other.absolute() or (path.exists() and other.exists() and path.samefile(other)):
+            raise UsageError("The log would replace the input or the output.", name=name)
+    if not path.parent.is_dir():
+        raise OutputError("There is no such folder.", name=str(path.parent), hint="make it first")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise OutputError(
+            "This is not a regular file.", name=name, hint="give a file name with --anomaly-log"
+        )
+    if read_header(path) is None and not overwrite:
+        raise OutputError(
+            "This file exists already and is no anomaly log.",
+            name=name,
+            hint="give --overwrite to replace it",
+        )

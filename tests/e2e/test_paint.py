@@ -1,6 +1,8 @@
 """The promise of the first page, through the real command."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -207,6 +209,54 @@ def test_a_folder_paints_everything_in_it_and_survives_a_bad_file(sample: Path, 
     assert len(times(results / "a.mp4")) == len(times(results / "b.mkv")) == 5
     assert "broken.mp4" in done.stderr
     assert "2 of 3" in done.stderr
+
+
+def test_a_folder_painted_again_is_not_painted_twice(tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.mp4", frames=3)
+    paint(tmp_path)
+    paint(tmp_path, "-y")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "a.oil.anomalies.jsonl", "a.oil.mp4"]
+
+
+def test_two_results_of_one_name_have_logs_of_their_own(tmp_path: Path) -> None:
+    make_clip(tmp_path / "in.mp4", frames=3)
+    paint(tmp_path / "in.mp4", "-o", tmp_path / "x.mkv")
+    paint(tmp_path / "in.mp4", "-o", tmp_path / "x.mp4")
+    for log in ("x.anomalies.jsonl", "x.mp4.anomalies.jsonl"):
+        assert len(frame_lines(tmp_path / log)) == 3
+
+
+def test_the_log_may_not_replace_the_input(tmp_path: Path) -> None:
+    make_clip(tmp_path / "in.mp4", frames=3)
+    before = (tmp_path / "in.mp4").read_bytes()
+    done = vidstyle(tmp_path / "in.mp4", "--anomaly-log", tmp_path / "in.mp4", "-y")
+    assert done.returncode == 2
+    assert (tmp_path / "in.mp4").read_bytes() == before
+
+
+def test_a_part_without_frames_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    make_clip(tmp_path / "in.mp4", frames=3)
+    done = vidstyle(tmp_path / "in.mp4", "--start", "100")
+    assert done.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_a_cut_off_input_is_painted_as_far_as_it_goes_and_said_so(sample: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in.mkv"
+    make_clip(source, frames=60, size=(320, 180))
+    source.write_bytes(source.read_bytes()[: source.stat().st_size * 6 // 10])
+    done = paint(source)
+    assert "note: The input is damaged" in done.stderr
+    lines = list(read_lines(tmp_path / "in.oil.anomalies.jsonl"))
+    assert any(line["type"] == "input_damage" for line in lines)
+    assert vidstyle(source, "-y", "--strict", "--no-detect").returncode == 6
+
+
+def test_closed_standard_streams_do_not_matter(tmp_path: Path) -> None:
+    make_clip(tmp_path / "in.mp4", frames=3)
+    command = f"'{sys.executable}' -m vidstyle '{tmp_path / 'in.mp4'}' --no-detect >&- 2>&- <&-"
+    assert subprocess.run(command, shell=True, check=False).returncode == 0
+    assert len(times(tmp_path / "in.oil.mp4")) == 3
 
 
 def test_a_still_is_painted(sample: Path, tmp_path: Path) -> None:

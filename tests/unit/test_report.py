@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from vidstyle.errors import OutputError
+from vidstyle.errors import OutputError, UsageError
 from vidstyle.frames import FinishedFrame, Verdict
-from vidstyle.report import AnomalyLog, finite, logged_run, read_lines
+from vidstyle.report import AnomalyLog, check_log, finite, read_header, read_lines
 
 
 def finished(index: int, *, flagged: bool = False, action: str = "none") -> FinishedFrame:
@@ -81,6 +81,27 @@ def test_finite_walks_into_containers() -> None:
 
 def test_the_run_that_wrote_a_log_is_known(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    assert logged_run(path) is None
+    assert read_header(path) is None
     AnomalyLog(path, {"run": "abc"}).close()
-    assert logged_run(path) == "abc"
+    header = read_header(path)
+    assert header is not None
+    assert header["run"] == "abc"
+
+
+def test_a_log_replaces_only_logs(tmp_path: Path) -> None:
+    film, log, words = tmp_path / "in.mp4", tmp_path / "log.jsonl", tmp_path / "words.txt"
+    film.write_bytes(b"film")
+    words.write_text("{}")
+    AnomalyLog(log, {}).close()
+    check_log(log, overwrite=False, others=[film])
+    check_log(tmp_path / "new.jsonl", overwrite=False, others=[film])
+    check_log(words, overwrite=True, others=[film])
+    with pytest.raises(OutputError, match="no anomaly log"):
+        check_log(words, overwrite=False, others=[film])
+    with pytest.raises(UsageError, match="input or the output"):
+        check_log(film, overwrite=True, others=[film])
+    for special in (Path("/dev/null"), tmp_path):
+        with pytest.raises(OutputError, match="regular"):
+            check_log(special, overwrite=True, others=[film])
+    with pytest.raises(OutputError, match="folder"):
+        check_log(tmp_path / "no" / "log.jsonl", overwrite=True, others=[film])

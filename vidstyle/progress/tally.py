@@ -123,10 +123,15 @@ def pace(tally: Tally) -> list[str]:
 
 
 def outcome(run: RunFinished) -> list[str]:
-    """What came of a run: "184 frames in 0:54 (3.4 fps)", "3 flagged", "2 repaired", "1 kept", or "none flagged"."""
+    """What came of a run: "184 frames in 0:54 (3.4 fps)", "3 flagged", "2 repaired", "1 kept".
+
+    Where none was flagged or no frame was looked at, "none flagged" or "not checked".
+    """
     length = clock(run.seconds) if run.seconds >= 10 else f"{run.seconds:.1f} s"
     rate = f" ({speed(run.frames / run.seconds)})" if run.seconds > 0 and run.frames > 1 else ""
     words = [f"{plural(run.frames, 'frame')} in {length}{rate}"]
+    if not run.checked:
+        return [*words, "not checked"]
     if not run.flagged:
         return [*words, "none flagged"]
     return [*words, f"{run.flagged} flagged", f"{run.repaired} repaired", f"{run.kept} kept"]
