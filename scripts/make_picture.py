@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Render the README's picture: frames of the sample clip above, painted below.
 
-    python scripts/make_picture.py checkpoints/samples/oil.jpg [--style oil]
+python scripts/make_picture.py checkpoints/samples/oil.jpg [--style oil]
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def main() -> None:
         stylize_video(
             source,
             result,
-            settings=Settings(style=StyleSettings(style=arguments.style), output=OutputSettings(codec="ffv1")),
+            settings=Settings(
+                style=StyleSettings(style=arguments.style), output=OutputSettings(codec="ffv1")
+            ),
         )
         rows = [np.hstack(pictures(path, FRAMES)) for path in (source, result)]
     Image.fromarray(np.vstack(rows)).save(arguments.output, quality=90)
