@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -15,15 +14,6 @@ from vidstyle.frames import Motion
 from vidstyle.guides import ANGLES, PERIOD, TABLE, StrokeField, stroke_table
 
 SIZE = WIDTH, HEIGHT = 160, 96
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that spin for tiny tensors make these tests ten times slower beside other work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def scene(offset: int = 0) -> Tensor:

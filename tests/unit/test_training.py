@@ -6,7 +6,6 @@ import importlib.util
 import json
 import math
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -23,15 +22,6 @@ from vidstyle.training.loop import Trainer, TrainingDiverged, TrainingSettings
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 TINY = {"channels": 8, "blocks": 1, "edge_channels": 8}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that spin for tiny tensors make these tests ten times slower beside other work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def script(name: str) -> ModuleType:
