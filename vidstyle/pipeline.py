@@ -46,7 +46,7 @@ from vidstyle.settings import Settings
 from vidstyle.stopwatch import Stopwatch
 from vidstyle.stylize import Look, Painter, stylize
 from vidstyle.suffixes import result_suffix
-from vidstyle.weights import Entry
+from vidstyle.weights import Entry, manifest
 
 WARM_UP_FRAMES = StrokeField.CONTEXT_FRAMES + CONTEXT_FRAMES + WINDOW_FRAMES
 """Frames before a resumed run's first that go through all stages again, so that their state is what it was."""
@@ -210,6 +210,11 @@ class _Run:
         self, info: VideoInfo, choice: DeviceChoice, batch_size: int, first_index: int
     ) -> Generator[Batch, None, None]:
         clip = self.settings.clip
+
+        def on_damage(message: str, index: int) -> None:
+            if index >= first_index:  # the run before has logged the rest
+                self.damage.append((message, index))
+
         return decode(
             info,
             batch_size=batch_size,
@@ -217,7 +222,7 @@ class _Run:
             end=clip.end,
             first_index=max(0, first_index - WARM_UP_FRAMES),
             pin_memory=choice.device.type == "cuda",
-            on_damage=lambda message, index: self.damage.append((message, index)),
+            on_damage=on_damage,
             keep=self.originals.__setitem__ if self.settings.style.strength == 0 else None,
         )
 
@@ -295,7 +300,7 @@ class _Run:
         """What must be the same for the segments of an interrupted run to be used."""
         facts = {
             "input": identity(self.source),
-            "weights": style.sha256,
+            "weights": [style.sha256, *(entry.sha256 for entry in manifest()["networks"].values())],
             "settings": self.settings.what_shapes_pictures(),
             "faults": {str(index): fault.__name__ for index, fault in self.faults.items()},
             "log": str(self.log_path.absolute()),

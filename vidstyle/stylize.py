@@ -99,7 +99,7 @@ class Painter:
         frames = to_unit(batch.pixels, self._choice.device)
         guides = self._field(frames, batch.motion, batch.indices)
         self._remember(batch.indices, guides)
-        painted = self._run(frames, guides)
+        painted = self._run(self._fast, frames, guides)
         invalid = self._redo_invalid(frames, guides, painted)
         return StyledBatch(batch, self._finish(frames, painted, batch.pixels.dtype), invalid)
 
@@ -111,7 +111,7 @@ class Painter:
             return None
         frames = to_unit(frame.source[None], self._choice.device)
         guides = remembered.to(self._choice.device, torch.float32).div_(GUIDE_STEPS)
-        painted = self._tiled(self._exact, frames, guides)
+        painted = self._run(self._exact, frames, guides)
         if _what_is_wrong(painted, frames)[0]:
             return None
         return self._finish(frames, painted, frame.source.dtype)[0]
@@ -123,13 +123,13 @@ class Painter:
         while len(self._guides) > REMEMBERED_GUIDES:
             self._guides.popitem(last=False)
 
-    def _run(self, frames: Tensor, guides: Tensor) -> Tensor:
-        """The network over a batch; on out-of-memory with half as many frames, then with tiles half as large."""
+    def _run(self, network: PaintNetwork, frames: Tensor, guides: Tensor) -> Tensor:
+        """`network` over a batch; on out-of-memory with half as many frames, then with tiles half as large."""
         while True:
             together = min(self._together or len(frames), len(frames))
             try:
                 parts = [
-                    self._tiled(self._fast, part, guide)
+                    self._tiled(network, part, guide)
                     for part, guide in zip(frames.split(together), guides.split(together), strict=True)
                 ]
                 return torch.cat(parts) if len(parts) > 1 else parts[0]
@@ -173,7 +173,7 @@ class Painter:
             if reason:
                 log.info("frame %d of the batch came out %s; painting it again in float32", index, reason)
                 one = slice(index, index + 1)
-                painted[one] = self._tiled(self._exact, frames[one], guides[one])
+                painted[one] = self._run(self._exact, frames[one], guides[one])
         if not any(wrong):
             return wrong
         wrong = _what_is_wrong(painted, frames)

@@ -204,6 +204,18 @@ def test_repaint_gives_nearly_the_same_picture_alone() -> None:
     assert (again.int() - painted[1].int()).abs().float().mean() < 2
 
 
+def test_repaint_runs_out_of_memory_as_gracefully_as_paint() -> None:
+    batch = make_batch(1, 300, 300)
+    network = Fails(iter([None, no_memory()])).eval().requires_grad_(False)
+    notes: list[str] = []
+    painter = painter_for(batch, network, note=notes.append)
+    painted = painter.paint(batch).pictures[0]
+    frame = CheckedFrame(0, 0, 1, batch.pixels[0], painted, False, 0, Verdict(2.0, True), None)
+    assert painter.repaint(frame) is not None
+    assert len(notes) == 1
+    assert max(network.seen[-1][-2:]) < 300
+
+
 def test_repaint_of_a_forgotten_frame_is_none() -> None:
     batch = make_batch(1)
     frame = CheckedFrame(99, 1, 1, batch.pixels[0], batch.pixels[0], False, 0, Verdict(2.0, True), None)
