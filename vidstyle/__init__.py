@@ -12,7 +12,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from vidstyle.errors import VidstyleError
-    from vidstyle.pipeline import Report, stylize_video
+    from vidstyle.pipeline import stylize_video
+    from vidstyle.run import Report
     from vidstyle.settings import CheckSettings, Clip, OutputSettings, Settings, StyleSettings
     from vidstyle.stills import stylize_image
 
@@ -20,7 +21,7 @@ _HOMES = {
     "CheckSettings": "vidstyle.settings",
     "Clip": "vidstyle.settings",
     "OutputSettings": "vidstyle.settings",
-    "Report": "vidstyle.pipeline",
+    "Report": "vidstyle.run",
     "Settings": "vidstyle.settings",
     "StyleSettings": "vidstyle.settings",
     "VidstyleError": "vidstyle.errors",

@@ -15,8 +15,10 @@ class RunStarted:
     """The run's facts are known; work begins."""
 
     input: str
-    output: str
-    style: str
+    output: str | None
+    """None where a video is only checked."""
+    style: str | None
+    """None where a video is checked that is painted already: `stylised`."""
     device: str
     """What the network runs on and why, in words."""
     size: tuple[int, int]
@@ -26,6 +28,7 @@ class RunStarted:
     seconds_hint: float | None
     resumed_at: int = 0
     """Frames already done by an earlier run."""
+    stylised: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,24 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class RunFinished:
-    """The output is in place under its own name."""
+class FlaggedFrame:
+    """What a person is told of a flagged frame."""
 
-    output: str
+    index: int
+    seconds: float
+    """Its presentation time."""
+    score: float
+    reasons: tuple[str, ...]
+    region: tuple[int, int, int, int] | None
+    """x, y, width, height in pixels, where the fault is local."""
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The output, if one was wanted, is in place under its own name."""
+
+    output: str | None
     frames: int
     flagged: int
     repaired: int
@@ -71,6 +88,10 @@ class RunFinished:
     checked: bool = True
     """Whether the detector looked at the frames."""
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    first_flagged: tuple[FlaggedFrame, ...] = ()
+    """The first few of the flagged frames."""
+    stylised: str | None = None
+    """The video that was checked, where it was painted before."""
 
 
 Event = RunStarted | FrameDone | StageTimes | Note | RunFinished

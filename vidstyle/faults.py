@@ -7,7 +7,7 @@ stylizer and the detector, deterministically.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
@@ -56,7 +56,7 @@ def parse_faults(text: str) -> dict[int, Fault]:
     return chosen
 
 
-def inject(batch: StyledBatch, faults: dict[int, Fault]) -> StyledBatch:
+def inject(batch: StyledBatch, faults: Mapping[int, Fault]) -> StyledBatch:
     """The batch with its chosen frames damaged; the batch itself where none is chosen."""
     hit = [place for place, index in enumerate(batch.source.indices) if index in faults]
     if not hit:

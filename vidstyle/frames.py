@@ -180,3 +180,8 @@ class FinishedFrame:
     """How it was repaired: restyle, gain, pixel, local, warp."""
     donors: tuple[int, ...] = ()
     score_after: float | None = None
+
+    @property
+    def mended(self) -> bool:
+        """Whether the picture is another one than the detector was given."""
+        return self.action in ("repaired", "restyled")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,10 +17,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from vidstyle.errors import OutputError, UsageError
+from vidstyle.events import FlaggedFrame
 from vidstyle.frames import FinishedFrame
 
 SCHEMA = 1
 HEADER_BYTES = 1 << 16
+SHOWN_FRAMES = 5
+"""Flagged frames that are shown to a person; the log has them all."""
 
 
 def finite(value: Any) -> Any:
@@ -55,6 +58,18 @@ def frame_line(frame: FinishedFrame, *, pts: int, time_base: Fraction) -> dict[s
         "score_after": frame.score_after,
         "input_damaged": frame.damaged,
     }
+
+
+def flagged_frame(line: Mapping[str, Any]) -> FlaggedFrame:
+    """What a person is shown of a frame's line."""
+    return FlaggedFrame(
+        index=line["frame"],
+        seconds=line["time"],
+        score=line["score"],
+        reasons=tuple(line["reasons"]),
+        region=tuple(line["region"]) if line["region"] else None,
+        action=line["action"],
+    )
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -99,6 +114,7 @@ class AnomalyLog:
     def __init__(self, path: Path, header: dict[str, Any], *, resume_frames: int = 0) -> None:
         self.path = path
         self.counts = Counts()
+        self.first_flagged: list[FlaggedFrame] = []
         kept = list(_first_frames(path, resume_frames)) if resume_frames else []
         partial = path.with_name(f".{path.name[:200]}.partial")
         try:
@@ -136,6 +152,8 @@ class AnomalyLog:
         text = json.dumps(finite(line), ensure_ascii=False, allow_nan=False)
         self._file.write(text.encode("utf-8", "surrogateescape") + b"\n")
         self.counts.add(line)
+        if line["type"] == "frame" and line["flagged"] and len(self.first_flagged) < SHOWN_FRAMES:
+            self.first_flagged.append(flagged_frame(line))
 
     def close(self) -> None:
         self._file.close()
@@ -173,11 +191,15 @@ def read_header(path: Path) -> dict[str, Any] | None:
     return line if isinstance(line, dict) and line.get("type") == "header" else None
 
 
-def check_log(path: Path, *, overwrite: bool, others: Iterable[Path]) -> None:
+def check_log(
+    path: Path, *, overwrite: bool, others: Iterable[Path], ours: Mapping[str, object] | None = None
+) -> None:
     """Find out before any work whether the log may be written to `path`.
 
-    Raises UsageError where it is one of `others` (the input, the output), OutputError where something else that is
-    not a log is in the way.
+    ours: what the header of a log has to say for it to be replaced unasked; None or empty: any log is.
+
+    Raises UsageError where it is one of `others` (the inputs, the output), OutputError where something else that is
+    not a log, or another run's log, is in the way.
     """
     name = str(path)
     for other in others:
@@ -191,9 +213,13 @@ def check_log(path: Path, *, overwrite: bool, others: Iterable[Path]) -> None:
         raise OutputError(
             "This is not a regular file.", name=name, hint="give a file name with --anomaly-log"
         )
-    if read_header(path) is None and not overwrite:
+    if overwrite:
+        return
+    header = read_header(path)
+    if header is None or any(header.get(key) != value for key, value in (ours or {}).items()):
+        what = "is no anomaly log" if header is None else "is the log of another run"
         raise OutputError(
-            "This file exists already and is no anomaly log.",
+            f"This file exists already and {what}.",
             name=name,
-            hint="give --overwrite to replace it",
+            hint="give --overwrite to replace it, or another name with --anomaly-log",
         )

@@ -30,7 +30,7 @@ from rich.text import Text
 
 from vidstyle import preview
 from vidstyle.events import Event, FrameDone, Note, RunFinished, RunStarted, StageTimes
-from vidstyle.progress.tally import Tally, outcome, pace, printable
+from vidstyle.progress.tally import Tally, found, outcome, pace, printable, subject
 from vidstyle.progress.view import ProgressView, SafeStream
 
 PREVIEW_INTERVAL = {"kitty": 0.25, "blocks": 0.25, "sixel": 1.0, "none": float("inf")}
@@ -105,8 +105,10 @@ class DashboardView(ProgressView):
 
     def _summarise(self, run: RunFinished) -> None:
         mark = "✓ " if _speaks_unicode(self._console) else ""
-        text = Text.assemble((mark, "bold green"), (printable(run.output), "bold"), "\n  ")
+        text = Text.assemble((mark, "bold green"), (printable(subject(run)), "bold"), "\n  ")
         text.append(_separator(self._console).join(outcome(run)), style="red" if run.kept else "")
+        for line in found(run):
+            text.append(f"\n    {line}", style="dim")
         if run.log:
             text.append(f"\n  log {printable(run.log)}", style="dim")
         self._console.print(text, soft_wrap=True)  # names stay whole, to be copied
@@ -185,8 +187,8 @@ class Dashboard:
         yield Text.assemble(
             (printable(Path(run.input).name), "bold"),
             (arrow, "dim"),
-            (printable(Path(run.output).name), "bold"),
-            (f"  {printable(run.style)}{dot}{printable(run.device)}", "dim"),
+            (printable(Path(subject(run)).name), "bold"),
+            (f"  {printable(run.style or 'check')}{dot}{printable(run.device)}", "dim"),
         )
         percent = f"{tally.fraction:5.0%}" if tally.fraction is not None else ""
         bar = Table.grid(Column(), Column(justify="right"))
@@ -244,7 +246,7 @@ class Dashboard:
         return [preview.kitty_send(picture, _IMAGE)]
 
     def _caption(self, columns: int) -> Text:
-        style = printable(self._tally.run.style)
+        style = printable(self._tally.run.style or "stylised")
         return Text(
             "source".center(columns)[:columns] + " " + Path(style).name.center(columns)[:columns], style="dim"
         )

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 from vidstyle.errors import VidstyleError
-from vidstyle.events import Event, FrameDone, Note, RunFinished, RunStarted, StageTimes
-from vidstyle.progress.tally import Tally, outcome, pace, printable
+from vidstyle.events import Event, FlaggedFrame, FrameDone, Note, RunFinished, RunStarted, StageTimes
+from vidstyle.progress.tally import Tally, found, outcome, pace, printable, subject
 from vidstyle.progress.view import ProgressView, SafeStream
 
 Clock = Callable[[], float]
@@ -36,7 +36,9 @@ class PlainView(ProgressView):
                 self._say(f"note: {event.text}")
             case RunFinished():
                 log = [f"log {event.log}"] if event.log else []
-                self._say(f"{event.output}: {', '.join(outcome(event) + log)}")
+                self._say(f"{subject(event)}: {', '.join(outcome(event) + log)}")
+                for line in found(event):
+                    self._say(f"  {line}")
                 self._tally = None
 
     def _start(self, run: RunStarted) -> None:
@@ -45,7 +47,8 @@ class PlainView(ProgressView):
         self._last_time, self._last_tenth = now, _tenth(self._tally)
         width, height = run.size
         resumed = f", resumed at frame {run.resumed_at}" if run.resumed_at else ""
-        self._say(f"{run.input} -> {run.output} ({run.style}, {width}x{height}, {run.device}{resumed})")
+        facts = f"{run.style or 'check'}, {width}x{height}, {run.device}{resumed}"
+        self._say(f"{_files(run)} ({facts})")
 
     def _count(self, frame: FrameDone) -> None:
         if self._tally is None:
@@ -66,6 +69,11 @@ class PlainView(ProgressView):
         self._stream.flush()
 
 
+def _files(run: RunStarted) -> str:
+    target = f" -> {run.output}" if run.output else ""
+    return f"{run.input}{target}" if not run.stylised else f"{run.stylised} against {run.input}{target}"
+
+
 def _tenth(tally: Tally) -> int:
     """How many tenths of the way are done."""
     return tally.done * 10 // tally.total if tally.total else 0
@@ -75,13 +83,16 @@ class JsonView(ProgressView):
     """One JSON object a line for programs that start vidstyle, on standard output. Every object has a "type":
 
     started   input, output, style, device: strings; width, height: pixels; frames: how many will be written, or
-              null; seconds: the input's length, or null; resumed_at: frames done by an earlier run
+              null; seconds: the input's length, or null; resumed_at: frames done by an earlier run; stylised: the
+              video that `vidstyle check` looks at, or null: style is null then, and output if none is written
     progress  at most five a second. frame: index of the newest frame; time: its presentation time in seconds;
               done: frames done, of frames (or null); fps, seconds_left: or null; score: the highest since the
               last such line (1.0 = threshold); flagged, repaired, kept: counted since the start
     stages    at most one a second. seconds: how long each stage has worked, by name
     note      text: something the user should know
-    finished  output, log (or null): paths; frames, flagged, repaired, kept: counts; seconds; stages: as above
+    finished  output, log (or null): paths; frames, flagged, repaired, kept: counts; seconds; stages: as above;
+              stylised: as above; first_flagged: the first few flagged frames, each with frame, time, score, reasons,
+              region (x, y, width, height or null) and action as in the log
     error     error: what went wrong, a sentence; hint: what to do, or null; name: what it is about, or null;
               exit_code: what the process will end with
 
@@ -124,6 +135,7 @@ class JsonView(ProgressView):
                     frames=event.frames_hint,
                     seconds=event.seconds_hint,
                     resumed_at=event.resumed_at,
+                    stylised=event.stylised,
                 )
             case FrameDone():
                 self._count(event)
@@ -144,6 +156,8 @@ class JsonView(ProgressView):
                     kept=event.kept,
                     seconds=event.seconds,
                     stages=event.stage_seconds,
+                    stylised=event.stylised,
+                    first_flagged=[_flagged(frame) for frame in event.first_flagged],
                 )
 
     def _count(self, frame: FrameDone) -> None:
@@ -176,10 +190,23 @@ class JsonView(ProgressView):
         self._stream.flush()
 
 
+def _flagged(frame: FlaggedFrame) -> dict[str, object]:
+    return {
+        "frame": frame.index,
+        "time": frame.seconds,
+        "score": frame.score,
+        "reasons": frame.reasons,
+        "region": frame.region,
+        "action": frame.action,
+    }
+
+
 def _plain(value: object) -> object:
     """Numbers rounded to what means something; NaN and infinity, which JSON does not know, as null."""
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
     return value

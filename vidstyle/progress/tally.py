@@ -6,7 +6,7 @@ import unicodedata
 from collections import deque
 from collections.abc import Mapping
 
-from vidstyle.events import FrameDone, RunFinished, RunStarted
+from vidstyle.events import FlaggedFrame, FrameDone, RunFinished, RunStarted
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode categories that could move the cursor, reorder a line or not be encoded."""
@@ -122,16 +122,42 @@ def pace(tally: Tally) -> list[str]:
     return words
 
 
+def subject(run: RunStarted | RunFinished) -> str:
+    """The file that a run is about: its output, or the video that is only checked."""
+    return run.output or run.stylised or ""
+
+
+def found(run: RunFinished) -> list[str]:
+    """The first flagged frames, a line each: "frame 41 at 1.640 s: noise, score 9.1, repaired"."""
+    lines = [_found(frame) for frame in run.first_flagged]
+    if lines and run.flagged > len(lines):
+        lines.append(f"and {run.flagged - len(lines)} more")
+    return lines
+
+
+def _found(frame: FlaggedFrame) -> str:
+    words = [" and ".join(frame.reasons) or "flagged", f"score {frame.score:.1f}"]
+    if frame.region:
+        x, y, width, height = frame.region
+        words[0] += f" in {width}x{height} at {x},{y}"
+    if frame.action != "none":
+        words.append(frame.action)
+    return f"frame {frame.index} at {frame.seconds:.3f} s: {', '.join(words)}"
+
+
 def outcome(run: RunFinished) -> list[str]:
     """What came of a run: "184 frames in 0:54 (3.4 fps)", "3 flagged", "2 repaired", "1 kept".
 
-    Where none was flagged or no frame was looked at, "none flagged" or "not checked".
+    Where none was flagged or no frame was looked at, "none flagged" or "not checked"; without an output nothing is
+    repaired or kept.
     """
     length = clock(run.seconds) if run.seconds >= 10 else f"{run.seconds:.1f} s"
     rate = f" ({speed(run.frames / run.seconds)})" if run.seconds > 0 and run.frames > 1 else ""
-    words = [f"{plural(run.frames, 'frame')} in {length}{rate}"]
+    checked = " checked" if run.stylised else ""
+    words = [f"{plural(run.frames, 'frame')}{checked} in {length}{rate}"]
     if not run.checked:
         return [*words, "not checked"]
     if not run.flagged:
         return [*words, "none flagged"]
-    return [*words, f"{run.flagged} flagged", f"{run.repaired} repaired", f"{run.kept} kept"]
+    words.append(f"{run.flagged} flagged")
+    return words if run.output is None else [*words, f"{run.repaired} repaired", f"{run.kept} kept"]
