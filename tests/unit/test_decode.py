@@ -293,6 +293,7 @@ class _Unreadable:
         self.container, self.fail_at, self.for_ever = container, fail_at, for_ever
         self.count = 0
         self.duration, self.start_time, self.streams = None, None, ()
+        self.format, self.name = container.format, container.name
 
     def demux(self, stream: object) -> object:
         while self.count != self.fail_at:

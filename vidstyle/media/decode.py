@@ -24,7 +24,8 @@ from av.video.stream import VideoStream
 
 from vidstyle.frames import Batch, VideoInfo
 from vidstyle.media.colour import to_rgb
-from vidstyle.media.open import MAX_PIXELS, open_input, video_stream
+from vidstyle.media.completeness import is_cut_off, promised_end
+from vidstyle.media.open import MAX_PIXELS, local_path, open_input, video_stream
 from vidstyle.media.orientation import upright
 from vidstyle.media.seek import Entry, find_entry, go_to
 
@@ -186,10 +187,23 @@ class Tally:
     """Index of the next frame."""
     packets: int = 0
     damaged: bool = False
+    told: int = -1
+    """Index given with the last damage that was told."""
+    _message: str = ""
+    _concealing: bool = False
 
     def damage(self, message: str) -> None:
+        """Tell of damage, but not again of the same before the same frame."""
         self.damaged = True
-        self.tell(message, self.frames)
+        if (self.told, self._message) != (self.frames, message):
+            self.told, self._message = self.frames, message
+            self.tell(message, self.frames)
+
+    def concealed(self, is_corrupt: bool) -> None:
+        """Tell of data that the decoder took but knows to be wrong, once for all that follow each other."""
+        if is_corrupt and not self._concealing:
+            self.damage("The data is damaged; the decoder filled in what is missing.")
+        self._concealing = is_corrupt
 
 
 def _all_frames(info: VideoInfo, entry: Entry | None, tell: OnDamage) -> Generator[VideoFrame, None, None]:
@@ -211,7 +225,7 @@ def _all_frames(info: VideoInfo, entry: Entry | None, tell: OnDamage) -> Generat
         return
 
     def tell_the_rest(message: str, index: int) -> None:
-        if index > before + given:
+        if index >= before + given and index > tally.told:
             tell(message, index)
 
     again = Tally(tell_the_rest, frames=before)
@@ -249,7 +263,8 @@ def stream_frames(
     for packet in _packets(container, stream, tally):
         if packet.size:
             tally.packets += 1
-            tally.damaged |= packet.is_corrupt
+            if packet.is_corrupt:
+                tally.concealed(True)
             reached = max(reached, (packet.pts or 0) + (packet.duration or 0))
             longest = max(longest, packet.duration or 0)
         try:
@@ -258,21 +273,14 @@ def stream_frames(
             tally.damage(f"A packet cannot be decoded ({_words(error)}).")
             continue
         for frame in frames:
+            tally.concealed(frame.is_corrupt)
             tally.frames += 1
-            tally.damaged |= frame.is_corrupt
             yield frame
-    missing = _promised_end(container, stream) - reached * (stream.time_base or 0)
+    missing = promised_end(container, stream) - reached * (stream.time_base or 0)
     if missing > max(3 * longest * (stream.time_base or 0), _END_TOLERANCE):
         tally.damage(f"The file ends early: {float(missing):.1f} seconds are missing.")
-
-
-def _promised_end(container: InputContainer, stream: VideoStream) -> Fraction:
-    """The end of the last frame in seconds after the file's header; 0 where it does not say."""
-    if stream.duration and stream.time_base:
-        return ((stream.start_time or 0) + stream.duration) * stream.time_base
-    if container.duration and len(container.streams) == 1:  # with sound, the length could be the sound's
-        return Fraction((container.start_time or 0) + container.duration, 1_000_000)
-    return Fraction(0)
+    elif is_cut_off(local_path(container), container.format.name):
+        tally.damage("The file ends before its time: its last part is missing.")
 
 
 def _packets(container: InputContainer, stream: VideoStream, tally: Tally) -> Iterator[Packet[VideoStream]]:

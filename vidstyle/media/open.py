@@ -56,7 +56,7 @@ def video_stream(container: InputContainer, *, max_pixels: int | None = None) ->
     there is no video, or where the file itself says that it is larger.
     """
     limit = MAX_PIXELS if max_pixels is None else max_pixels
-    name = _path_of(container)
+    name = str(local_path(container))
     videos = real_videos(container)
     if not videos:
         sound = " (it holds sound only)" if container.streams.audio else ""
@@ -132,5 +132,6 @@ def _refusal(path: Path, error: av.FFmpegError) -> InputError:
     return InputError(reason, name=str(path), hint=hint)
 
 
-def _path_of(container: InputContainer) -> str:
-    return str(container.name).removeprefix("file:")
+def local_path(container: InputContainer) -> Path:
+    """The file that `open_input` opened."""
+    return Path(str(container.name).removeprefix("file:"))
