@@ -42,7 +42,7 @@ from vidstyle.run import (
 )
 from vidstyle.settings import Settings
 from vidstyle.stylize import Look, Painter, stylize
-from vidstyle.suffixes import result_suffix
+from vidstyle.suffixes import fitting_name, result_suffix
 from vidstyle.weights import Entry, manifest
 
 WARM_UP_FRAMES = StrokeField.CONTEXT_FRAMES + CHECKING_FRAMES
@@ -93,7 +93,7 @@ def stylize_video(
 
 def default_output(source: Path, style: str) -> Path:
     """Where the result goes when nobody says: `in.mp4` -> `in.oil.mp4`."""
-    return source.with_name(f"{source.stem}.{style}{result_suffix(source.suffix)}")
+    return source.with_name(fitting_name(source.stem, f".{style}{result_suffix(source.suffix)}"))
 
 
 class _Painting:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,9 +20,12 @@ from typing import Any, Self
 from vidstyle.errors import OutputError, UsageError
 from vidstyle.events import FlaggedFrame
 from vidstyle.frames import FinishedFrame
+from vidstyle.suffixes import fitting_name
 
 SCHEMA = 1
 HEADER_BYTES = 1 << 16
+UNPAIRED = re.compile("[\ud800-\udfff]")
+"""Bytes of a file name that are no UTF-8, as Python has them."""
 SHOWN_FRAMES = 5
 """Flagged frames that are shown to a person; the log has them all."""
 
@@ -35,6 +39,10 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(item) for item in value]
     return value
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return f"\\u{ord(character[0]):04x}"
 
 
 def frame_line(frame: FinishedFrame, *, pts: int, time_base: Fraction) -> dict[str, Any]:
@@ -116,7 +124,7 @@ class AnomalyLog:
         self.counts = Counts()
         self.first_flagged: list[FlaggedFrame] = []
         kept = list(_first_frames(path, resume_frames)) if resume_frames else []
-        partial = path.with_name(f".{path.name[:200]}.partial")
+        partial = path.with_name(fitting_name(f".{path.name}", ".partial"))
         try:
             self._file = partial.open("wb", buffering=0)
             self._write({"type": "header", "schema": SCHEMA, **header})
@@ -150,7 +158,7 @@ class AnomalyLog:
 
     def _write(self, line: dict[str, Any]) -> None:
         text = json.dumps(finite(line), ensure_ascii=False, allow_nan=False)
-        self._file.write(text.encode("utf-8", "surrogateescape") + b"\n")
+        self._file.write(UNPAIRED.sub(_escaped, text).encode() + b"\n")
         self.counts.add(line)
         if line["type"] == "frame" and line["flagged"] and len(self.first_flagged) < SHOWN_FRAMES:
             self.first_flagged.append(flagged_frame(line))

@@ -33,6 +33,7 @@ from vidstyle.media.segments import Output, check_output
 from vidstyle.report import AnomalyLog, check_log, read_header, read_lines
 from vidstyle.settings import Settings
 from vidstyle.stopwatch import Stopwatch
+from vidstyle.suffixes import fitting_name
 
 CHECKING_FRAMES = CONTEXT_FRAMES + WINDOW_FRAMES
 """Frames before one that decide what detector and corrector make of it."""
@@ -332,11 +333,11 @@ def default_log(output: Path) -> Path:
 
     Where that is the log of another result (`in.oil.mkv`), the whole name is kept: `in.oil.mp4.anomalies.jsonl`.
     """
-    usual = output.with_suffix(".anomalies.jsonl")
+    usual = output.with_name(fitting_name(output.stem, ".anomalies.jsonl"))
     header = read_header(usual)
     if header is None or header.get("output", str(output)) == str(output):
         return usual
-    return output.with_name(f"{output.name}.anomalies.jsonl")
+    return output.with_name(fitting_name(output.name, ".anomalies.jsonl"))
 
 
 def identity(path: Path) -> list[object]:

@@ -1,6 +1,9 @@
-"""File name endings: what a folder's videos and pictures are, and what a result is called."""
+"""File names: what a folder's videos and pictures end with, and what a result is called."""
 
 from __future__ import annotations
+
+import hashlib
+import os
 
 STILLS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 """Pictures with these endings are painted as stills."""
@@ -22,6 +25,7 @@ VIDEOS = frozenset(
         ".3gp",
         ".ogv",
         ".gif",
+        ".apng",
         ".mxf",
         ".nut",
         ".y4m",
@@ -34,3 +38,17 @@ def result_suffix(source_suffix: str) -> str:
     """The ending of a result: the source's own where any codec fits in, else Matroska, which holds any sound."""
     ending = source_suffix.lower()
     return source_suffix if ending in STILLS | KEPT else ".mkv"
+
+
+LONGEST_NAME = 231
+"""Bytes in a name we make up: file systems take 255, and a log or an unfinished file beside it needs some more."""
+
+
+def fitting_name(stem: str, ending: str) -> str:
+    """`stem` and `ending`; where that is too long, the stem is cut and told from others by a hash of itself."""
+    whole = os.fsencode(stem)
+    room = LONGEST_NAME - len(os.fsencode(ending))
+    if len(whole) <= room:
+        return stem + ending
+    mark = f"~{hashlib.sha256(whole).hexdigest()[:8]}"
+    return whole[: room - len(mark)].decode(errors="ignore") + mark + ending
