@@ -10,6 +10,7 @@ import numpy as np
 from av import VideoFrame
 from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
+from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from vidstyle.frames import ColorTags, VideoInfo
@@ -85,14 +86,48 @@ def has_alpha(layout: VideoFormat) -> bool:
     return any(part.is_alpha for part in layout.components) and not layout.has_palette
 
 
-def output_pix_fmt(info: VideoInfo, size: tuple[int, int]) -> str:
-    """What to encode pictures of `size` (width, height) in, to lose as little of the source as players allow."""
+def output_pix_fmt(info: VideoInfo, size: tuple[int, int], *, lossless: bool = False) -> str:
+    """What to encode pictures of `size` (width, height) in, to lose as little of the source as players allow.
+
+    Where they are encoded without loss, that is the source's own format, whatever players make of it.
+    """
     layout = VideoFormat(info.pix_fmt, 16, 16)
+    if lossless and not (
+        _is_gray(layout) and info.color.range == ColorRange.MPEG
+    ):  # gray is written in full range
+        return info.pix_fmt
     chroma_size = layout.chroma_width(), layout.chroma_height()
     full_chroma = is_rgb(layout) or (len(layout.components) >= 3 and chroma_size == (16, 16))
     odd = bool(size[0] % 2 or size[1] % 2)  # 4:2:0 has one chroma sample for two by two pixels
     sampling = "yuv444p" if odd or full_chroma else "yuv420p"
     return sampling + ("10le" if info.depth == 16 else "")
+
+
+def as_samples(
+    frame: VideoFrame, info: VideoInfo, pix_fmt: str, reformatter: VideoReformatter
+) -> VideoFrame | None:
+    """A decoded frame in `pix_fmt` with the very same samples, tagged; None where that has no room for them.
+
+    RGB has no room for all that YUV can say, so what is not altered better never becomes RGB.
+    """
+    layout, wanted = frame.format, VideoFormat(pix_fmt, frame.width, frame.height)
+    tags = output_tags(info, pix_fmt)
+    alike = (
+        is_rgb(layout) == is_rgb(wanted)
+        and not layout.has_palette
+        and len(layout.components) == len(wanted.components)
+        and layout.components[0].bits == wanted.components[0].bits
+        and (layout.chroma_width(), layout.chroma_height()) == (wanted.chroma_width(), wanted.chroma_height())
+        and (is_rgb(layout) or tags.range == info.color.range)
+    )
+    if layout.name != pix_fmt:
+        if not alike:
+            return None
+        same = ColorRange.JPEG if is_rgb(layout) else _known_range(tags)
+        frame = reformatter.reformat(frame, format=pix_fmt, src_color_range=same, dst_color_range=same)
+    frame.pict_type = PictureType.NONE  # or the encoder would follow the source's
+    set_tags(frame, tags)
+    return frame
 
 
 def to_rgb(frame: VideoFrame, info: VideoInfo, reformatter: VideoReformatter) -> np.ndarray:

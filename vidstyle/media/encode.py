@@ -140,7 +140,8 @@ def plan_encoding(
     name = settings.codec or container.video_codec
     codec = _video_encoder(name)
     options, notes = _options(codec, settings)
-    pix_fmt = _pixel_format(codec, settings.pix_fmt, output_pix_fmt(info, size))
+    wanted = output_pix_fmt(info, size, lossless=_is_lossless(codec, options))
+    pix_fmt = _pixel_format(codec, settings.pix_fmt, wanted)
     return Encoding(
         codec=name,
         size=size,
@@ -191,6 +192,11 @@ def _options(codec: Codec, settings: EncodeSettings) -> tuple[dict[str, str], tu
     return options, tuple(notes)
 
 
+def _is_lossless(codec: Codec, options: Mapping[str, str]) -> bool:
+    """Whether every sample is kept, as long as the pixel format has room for it."""
+    return not codec.lossy or "0" in (options.get("crf"), options.get("qp"))
+
+
 def _pixel_format(codec: Codec, asked: str | None, wanted: str) -> str:
     supported = [layout.name for layout in codec.video_formats or ()]
     if asked is not None:
@@ -217,7 +223,11 @@ def _distance(name: str, wanted: str) -> tuple[int, ...]:
         return (1, 0, 0, 0, 0, 0)
     depth = layout.components[0].bits - ideal.components[0].bits
     chroma = _chroma_samples(layout) - _chroma_samples(ideal)
-    other_kind = is_rgb(layout) or name.startswith("yuvj") or len(layout.components) > 3
+    other_kind = (
+        is_rgb(layout) != is_rgb(ideal)
+        or name.startswith("yuvj") != wanted.startswith("yuvj")
+        or len(layout.components) != len(ideal.components)
+    )
     return (0, max(-depth, 0), max(-chroma, 0), int(other_kind), max(depth, 0), max(chroma, 0))
 
 

@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING
 from av import VideoFrame
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
-from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from vidstyle.errors import OutputError, UsageError
 from vidstyle.frames import VideoInfo
-from vidstyle.media.colour import from_rgb, set_tags
+from vidstyle.media.colour import as_samples, from_rgb
 from vidstyle.media.containers import Container, container_for
 from vidstyle.media.encode import EncodeSettings, plan_encoding
 from vidstyle.media.files import free_bytes, output_errors, replace_file, size_in_words
@@ -117,7 +116,7 @@ class Output(AbstractContextManager["Output"]):
         self._encoding = plan_encoding(settings, info, self._container, stored)
         self._fingerprint = hashlib.sha256((fingerprint + self._encoding.identity()).encode()).hexdigest()
         self._store = SegmentStore(_work_folder(self._target))
-        self._reformatter = VideoReformatter()
+        self._reformatter, self._exact = VideoReformatter(), VideoReformatter()
         self._encoder: VideoCodecContext | None = None
         self._writer: SegmentWriter | None = None
         self._durations: dict[int, int] = {}
@@ -156,11 +155,8 @@ class Output(AbstractContextManager["Output"]):
         encoder = self._encoder or self._open_encoder()
         array = as_stored(picture.permute(1, 2, 0).numpy(), self._matrix)
         with output_errors(self._output):
-            if original is not None and self._takes(original):
-                frame = original
-                frame.pict_type = PictureType.NONE  # or the encoder would follow the source's
-                set_tags(frame, self._encoding.color)
-            else:
+            frame = self._unaltered(original) if original is not None else None
+            if frame is None:
                 frame = from_rgb(array, self._info, self._encoding.pix_fmt, self._reformatter)
             frame.pts, frame.duration, frame.time_base = pts, duration, self._encoding.time_base
             if self._writer is None:
@@ -206,13 +202,12 @@ class Output(AbstractContextManager["Output"]):
         self._writer = self._encoder = None
         self._store.close()
 
-    def _takes(self, original: VideoFrame) -> bool:
-        """Whether a decoded frame can be encoded without any conversion."""
-        return (
-            original.format.name == self._encoding.pix_fmt
-            and (original.width, original.height) == self._encoding.size
-            and self._matrix == self._info.display_matrix
-        )
+    def _unaltered(self, original: VideoFrame) -> VideoFrame | None:
+        """A decoded frame as it can be encoded with the very same samples; None where it cannot."""
+        size = (original.width, original.height)
+        if size != self._encoding.size or self._matrix != self._info.display_matrix:
+            return None
+        return as_samples(original, self._info, self._encoding.pix_fmt, self._exact)
 
     def _open_encoder(self) -> VideoCodecContext:
         self._encoder = self._encoding.open(global_header=self._container.global_header)
