@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from vidstyle.check import check_video
     from vidstyle.errors import VidstyleError
     from vidstyle.pipeline import stylize_video
     from vidstyle.run import Report
@@ -25,6 +26,7 @@ _HOMES = {
     "Settings": "vidstyle.settings",
     "StyleSettings": "vidstyle.settings",
     "VidstyleError": "vidstyle.errors",
+    "check_video": "vidstyle.check",
     "stylize_image": "vidstyle.stills",
     "stylize_video": "vidstyle.pipeline",
 }
@@ -38,6 +40,7 @@ __all__ = [
     "StyleSettings",
     "VidstyleError",
     "__version__",
+    "check_video",
     "stylize_image",
     "stylize_video",
 ]

@@ -76,64 +76,87 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-def option_groups(command: Callable[..., Any]) -> Callable[..., Any]:
-    """All options of the painting command, in the order in which --help shows them."""
-    options = [
-        click.option("-s", "--style", default="oil", show_default=True, help="Style; see `vidstyle styles`."),
-        click.option(
-            "-o", "--output", type=click.Path(path_type=Path), help="Output file, or folder for several."
-        ),
-        click.option("-y", "--overwrite", is_flag=True, help="Replace an existing output."),
-        click.option(
-            "--strength", type=float, default=1.0, show_default=True, help="0 (source) to 1 (full style)."
-        ),
-        click.option("--preserve-color", is_flag=True, help="Keep the source's colours."),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
-        click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True),
-        click.option("--batch-size", default="auto", show_default=True, help="Frames at a time, or auto."),
-        click.option("--tile", type=int, help="Paint in tiles of this many pixels."),
-        click.option("--start", help="Begin here: seconds, H:MM:SS or frames (150f)."),
-        click.option("--end", help="Stop here."),
-        click.option("--duration", help="Stop this long after the start."),
-        click.option(
-            "--codec", help="Video encoder, e.g. libx265, libsvtav1, ffv1, h264_nvenc. [default: libx264]"
-        ),
-        click.option("--crf", type=int, help="Quality, lower is better. [default: 18]"),
-        click.option("--preset", help="The encoder's preset. [default: veryfast]"),
-        click.option("--pix-fmt", help="Pixel format. [default: as the source]"),
-        click.option(
-            "-e", "--encoder-option", multiple=True, metavar="K=V", help="Any option of the encoder."
-        ),
-        click.option("--audio/--no-audio", default=True, help="Keep the sound."),
-        click.option("--subtitles/--no-subtitles", default=True, help="Keep the subtitles."),
-        click.option("--detect/--no-detect", default=True, help="Inspect every frame."),
-        click.option("--correct/--no-correct", default=True, help="Mend flagged frames."),
-        click.option(
-            "--threshold", type=float, default=1.0, show_default=True, help="Score above which to flag."
-        ),
-        click.option(
-            "--anomaly-log", type=click.Path(path_type=Path), help="Where the log of every frame goes."
-        ),
-        click.option("--resume/--no-resume", default=True, help="Go on after an interrupted run."),
-        click.option("--max-pixels", type=int, help="Refuse larger pictures. [default: 8192x4320]"),
-        click.option("--strict", is_flag=True, help="Exit 6 if input was damaged or frames stay unmended."),
-        click.option("--progress", type=click.Choice(PROGRESS_MODES), default="auto", show_default=True),
-        click.option("--preview/--no-preview", default=None, help="Show source and result in the terminal."),
-        click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
-        click.option(
-            "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning"
-        ),
-        click.option("--debug", is_flag=True, help="Show tracebacks."),
-        click.option("--inject-faults", default="", hidden=True),
-    ]
-    for decorate in reversed(options):
-        command = decorate(command)
-    return command
+_Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+_OVERWRITE = click.option("-y", "--overwrite", is_flag=True, help="Replace an existing output.")
+_CLIP_OPTIONS: tuple[_Option, ...] = (
+    click.option("--start", help="Begin here: seconds, H:MM:SS or frames (150f)."),
+    click.option("--end", help="Stop here."),
+    click.option("--duration", help="Stop this long after the start."),
+)
+_ENCODER_OPTIONS: tuple[_Option, ...] = (
+    click.option(
+        "--codec", help="Video encoder, e.g. libx265, libsvtav1, ffv1, h264_nvenc. [default: libx264]"
+    ),
+    click.option("--crf", type=int, help="Quality, lower is better. [default: 18]"),
+    click.option("--preset", help="The encoder's preset. [default: veryfast]"),
+    click.option("--pix-fmt", help="Pixel format. [default: as the source]"),
+    click.option("-e", "--encoder-option", multiple=True, metavar="K=V", help="Any option of the encoder."),
+)
+_FINDING_OPTIONS: tuple[_Option, ...] = (
+    click.option(
+        "--threshold", type=float, default=1.0, show_default=True, help="Score above which to flag."
+    ),
+    click.option("--anomaly-log", type=click.Path(path_type=Path), help="Where the log of every frame goes."),
+)
+_RUN_OPTIONS: tuple[_Option, ...] = (
+    click.option("--resume/--no-resume", default=True, help="Go on after an interrupted run."),
+    click.option("--max-pixels", type=int, help="Refuse larger pictures. [default: 8192x4320]"),
+    click.option("--strict", is_flag=True, help="Exit 6 if input was damaged or frames stay unmended."),
+    click.option("--progress", type=click.Choice(PROGRESS_MODES), default="auto", show_default=True),
+    click.option("--preview/--no-preview", default=None, help="Show source and result in the terminal."),
+    click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+    click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning"),
+    click.option("--debug", is_flag=True, help="Show tracebacks."),
+)
+_PAINT_OPTIONS: tuple[_Option, ...] = (
+    click.option("-s", "--style", default="oil", show_default=True, help="Style; see `vidstyle styles`."),
+    click.option(
+        "-o", "--output", type=click.Path(path_type=Path), help="Output file, or folder for several."
+    ),
+    _OVERWRITE,
+    click.option(
+        "--strength", type=float, default=1.0, show_default=True, help="0 (source) to 1 (full style)."
+    ),
+    click.option("--preserve-color", is_flag=True, help="Keep the source's colours."),
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+    click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True),
+    click.option("--batch-size", default="auto", show_default=True, help="Frames at a time, or auto."),
+    click.option("--tile", type=int, help="Paint in tiles of this many pixels."),
+    *_CLIP_OPTIONS,
+    *_ENCODER_OPTIONS,
+    click.option("--audio/--no-audio", default=True, help="Keep the sound."),
+    click.option("--subtitles/--no-subtitles", default=True, help="Keep the subtitles."),
+    click.option("--detect/--no-detect", default=True, help="Inspect every frame."),
+    click.option("--correct/--no-correct", default=True, help="Mend flagged frames."),
+    *_FINDING_OPTIONS,
+    *_RUN_OPTIONS,
+    click.option("--inject-faults", default="", hidden=True),
+)
+_CHECK_OPTIONS: tuple[_Option, ...] = (
+    click.option("-o", "--output", type=click.Path(path_type=Path), help="Write STYLISED there, mended."),
+    _OVERWRITE,
+    *_CLIP_OPTIONS,
+    *_ENCODER_OPTIONS,
+    *_FINDING_OPTIONS,
+    *_RUN_OPTIONS,
+)
+
+
+def _has(options: tuple[_Option, ...]) -> _Option:
+    """Give a command these options, in the order in which --help shows them."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @cli.command(hidden=True)
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
-@option_groups
+@_has(_PAINT_OPTIONS)
 def paint(inputs: tuple[Path, ...], **options: Any) -> None:
     """Paint videos and pictures."""
     _set_up_logging(options["log_level"])
@@ -235,21 +258,35 @@ def _settings(source: Path, options: dict[str, Any]) -> Settings:
         check=CheckSettings(
             detect=options["detect"], correct=options["correct"], threshold=options["threshold"]
         ),
-        output=OutputSettings(
-            codec=options["codec"],
-            crf=options["crf"],
-            preset=options["preset"],
-            pix_fmt=options["pix_fmt"],
-            options=dict(_key_value(text) for text in options["encoder_option"]),
-            audio=options["audio"],
-            subtitles=options["subtitles"],
-            overwrite=options["overwrite"],
-            resume=options["resume"],
-            anomaly_log=options["anomaly_log"],
-        ),
+        output=_output(options, audio=options["audio"], subtitles=options["subtitles"]),
         clip=_clip(source, options["start"], options["end"], options["duration"]),
         max_pixels=options["max_pixels"],
         strict=options["strict"],
+    )
+
+
+def _check_settings(stylised: Path, options: dict[str, Any]) -> Settings:
+    return Settings(
+        check=CheckSettings(threshold=options["threshold"]),
+        output=_output(options),
+        clip=_clip(stylised, options["start"], options["end"], options["duration"]),
+        max_pixels=options["max_pixels"],
+        strict=options["strict"],
+    )
+
+
+def _output(options: dict[str, Any], *, audio: bool = True, subtitles: bool = True) -> OutputSettings:
+    return OutputSettings(
+        codec=options["codec"],
+        crf=options["crf"],
+        preset=options["preset"],
+        pix_fmt=options["pix_fmt"],
+        options=dict(_key_value(text) for text in options["encoder_option"]),
+        audio=audio,
+        subtitles=subtitles,
+        overwrite=options["overwrite"],
+        resume=options["resume"],
+        anomaly_log=options["anomaly_log"],
     )
 
 
@@ -290,6 +327,47 @@ def _clip(source: Path, start: str | None, end: str | None, duration: str | None
 def _between_frames(seconds: Fraction, text: str | None, rate: Fraction) -> Fraction:
     """Half a frame earlier where frames were counted: some containers round times, and 20f means twenty frames."""
     return max(Fraction(0), seconds - 1 / (2 * rate)) if text and text.endswith("f") else seconds
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="SOURCE")
+@click.argument("stylised", type=click.Path(path_type=Path), metavar="STYLISED")
+@_has(_CHECK_OPTIONS)
+def check(source: Path, stylised: Path, **options: Any) -> None:
+    """Judge a video that any tool has stylised; mend it with -o.
+
+    \b
+    vidstyle check in.mp4 in.anime.mp4                 writes in.anime.check.jsonl
+    vidstyle check in.mp4 in.anime.mp4 -o fixed.mp4    writes fixed.mp4 and fixed.anomalies.jsonl
+
+    Frames are paired by time, or by number where times differ and numbers do not. With --strict the exit code is 6
+    if a video was damaged or a flagged frame is not mended (without -o: if a frame is flagged). Times count from the
+    first frame of STYLISED.
+    """
+    _set_up_logging(options["log_level"])
+    if options["output"] is None:
+        for name in ("codec", "crf", "preset", "pix_fmt", "encoder_option"):
+            if options[name] not in (None, ()):
+                raise UsageError(
+                    "Nothing is encoded without an output.",
+                    name=f"--{name.replace('_', '-')}",
+                    hint="name one with --output",
+                )
+    from vidstyle.progress import Mode, make_view
+
+    settings = _check_settings(stylised, options)
+    mode: Mode = "none" if options["quiet"] else options["progress"]
+    with make_view(mode, preview=options["preview"]) as view:
+        from vidstyle.check import check_video
+
+        check_video(
+            source,
+            stylised,
+            options["output"],
+            settings=settings,
+            listener=view.listen,
+            preview=view.preview_due,
+        )
 
 
 @cli.command()

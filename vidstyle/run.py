@@ -118,7 +118,9 @@ class Run:
         """Encode this decoded frame in place of its picture, unless that is mended."""
         self.originals[index] = frame
 
-    def check_names(self, output: Path | None, log: Path, *inputs: Path, **ours: object) -> None:
+    def check_names(
+        self, output: Path | None, log: Path, *inputs: Path, ours: Mapping[str, object] | None = None
+    ) -> None:
         """Find out before any work whether output and log can be written. Raises OutputError, UsageError.
 
         ours: as in `check_log`.
@@ -233,6 +235,9 @@ class Run:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def _header(self, task: Task) -> dict[str, object]:
+        settings = self.settings.what_shapes_pictures()
+        if task.style is None:
+            del settings["style"]
         return {
             "version": __version__,
             "input": str(task.source),
@@ -240,7 +245,7 @@ class Run:
             "output": _name(task.output),
             "style": task.style,
             **task.header,
-            "settings": self.settings.what_shapes_pictures(),
+            "settings": settings,
             "device": task.device,
         }
 
@@ -328,16 +333,17 @@ def resume_point(log: Path, frames: int) -> ResumePoint:
     )
 
 
-def default_log(output: Path) -> Path:
+def default_log(video: Path, *, ending: str = ".anomalies.jsonl", key: str = "output") -> Path:
     """Where the log goes when nobody says: `in.oil.mp4` -> `in.oil.anomalies.jsonl`.
 
-    Where that is the log of another result (`in.oil.mkv`), the whole name is kept: `in.oil.mp4.anomalies.jsonl`.
+    Where that is the log of another video (`in.oil.mkv`), the whole name is kept: `in.oil.mp4.anomalies.jsonl`.
+    key: where a log's header names its video.
     """
-    usual = output.with_name(fitting_name(output.stem, ".anomalies.jsonl"))
+    usual = video.with_name(fitting_name(video.stem, ending))
     header = read_header(usual)
-    if header is None or header.get("output", str(output)) == str(output):
+    if header is None or header.get(key, str(video)) == str(video):
         return usual
-    return output.with_name(fitting_name(output.name, ".anomalies.jsonl"))
+    return video.with_name(fitting_name(video.name, ending))
 
 
 def identity(path: Path) -> list[object]:

@@ -1,0 +1,212 @@
+"""Which frame of a source belongs to which frame of a stylised video that some other tool made of it.
+
+Both are read once, side by side: `plan` looks at the times of all frames beforehand and says how frames are paired,
+`Follower` finds one source frame after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Generic, Literal, TypeVar
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from vidstyle.errors import InputError
+from vidstyle.flow import to_array
+from vidstyle.frames import VideoInfo
+from vidstyle.media.orientation import swaps_sides
+from vidstyle.media.times import FrameTimes
+
+Item = TypeVar("Item")
+
+SHAPE_TOLERANCE = 0.05
+"""By how much the sides' ratio may differ ..."""
+ROUNDED_SHAPE_TOLERANCE = 0.15
+"""... and by how much where tools that take multiples of ROUNDED_TO pixels only can have changed it."""
+ROUNDED_TO = 32
+
+SAME_TIME = 0.3
+"""Parts of the mean time between frames by which equal times may differ: containers round."""
+AGREEING = 0.95
+"""Where so many frames have a source frame of their own time, frames are paired by time."""
+LEAST_COMMON = 0.5
+"""Videos of which one is shorter than this part of the other do not belong together."""
+SAME_RATE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """How the frames of a stylised video are paired with those of its source."""
+
+    by: Literal["time", "number"]
+    offset: Fraction
+    """Seconds from the first frame of the source to that of the stylised video; 0 by number."""
+    slack: Fraction
+    """How much later than a stylised frame its source frame may be, in seconds; 0 by number."""
+    reach: Fraction
+    """How long the last source frame stands for what comes after it, in seconds; one frame by number."""
+    notes: tuple[str, ...] = ()
+
+
+def plan(source: FrameTimes, stylised: FrameTimes, *, name: str) -> Pairing:
+    """Decide how to pair, from when the frames are shown.
+
+    By time where nearly every stylised frame has a source frame of its own time; else by number where there are
+    (nearly) as many frames; else by time, each with the source frame that was to be seen. Raises InputError, about
+    the file `name`, where the videos cannot belong together.
+    """
+    offset = _offset(source, stylised)
+    fewer, more = sorted((len(source), len(stylised)))
+    by_number = more - fewer <= max(2, more // 100) and 10 * (more - fewer) <= more
+    if not _agree(source, stylised, offset) and by_number:
+        note = "The frames of SOURCE and STYLISED have other times"
+        return Pairing(
+            "number", Fraction(0), Fraction(0), Fraction(1), (f"{note}: they are paired by number.",)
+        )
+
+    first, last = float(offset), float(offset) + stylised.length
+    common = min(source.length, last) - max(0.0, first)
+    if common < LEAST_COMMON * max(source.length, stylised.length):
+        raise InputError(
+            f"It lasts {stylised.length:.2f} s ({len(stylised)} frames), the source {source.length:.2f} s "
+            f"({len(source)} frames): they cannot be compared.",
+            name=name,
+            hint="give the source that it was made of, cut to the same part",
+        )
+    half = min(source.period, stylised.period) / 2
+    return Pairing("time", offset, half, source.period, tuple(_notes(source, stylised, offset)))
+
+
+def _offset(source: FrameTimes, stylised: FrameTimes) -> Fraction:
+    """0: the first frames belong together; else the first source frames are missing, and the others kept their times.
+
+    The latter if that lets the ends agree better.
+    """
+    later = stylised.start - source.start
+    if later <= source.period * Fraction(SAME_TIME) or len(source) <= len(stylised):
+        return Fraction(0)
+    short = source.length - stylised.length
+    return later if abs(short - float(later)) < short - float(source.period) / 2 else Fraction(0)
+
+
+def _agree(source: FrameTimes, stylised: FrameTimes, offset: Fraction) -> bool:
+    """Whether the stylised frames have source frames of their own times, and few lie outside of the source."""
+    wanted = stylised.seconds + float(offset)
+    place = np.searchsorted(source.seconds, wanted)
+    before, after = (source.seconds[np.clip(place + step, 0, len(source) - 1)] for step in (-1, 0))
+    apart = np.minimum(np.abs(wanted - before), np.abs(wanted - after))
+    same = apart <= SAME_TIME * float(min(source.period, stylised.period))
+    inside = wanted <= source.seconds[-1] + float(source.period)
+    return bool(same[inside].mean() >= AGREEING and inside.mean() >= LEAST_COMMON)
+
+
+def _notes(source: FrameTimes, stylised: FrameTimes, offset: Fraction) -> Iterator[str]:
+    rates = [float(1 / times.period) for times in (stylised, source)]
+    if abs(rates[0] / rates[1] - 1) > SAME_RATE:
+        yield (
+            f"STYLISED has {rates[0]:.4g} frames per second, SOURCE {rates[1]:.4g}: frames are paired by time."
+        )
+    if offset:
+        yield (
+            f"STYLISED begins {float(offset):.3f} s after SOURCE: "
+            f"the first {int(np.sum(source.seconds < float(offset - source.period / 2)))} frames of SOURCE have no "
+            "counterpart."
+        )
+    elif abs(shift := float(stylised.start - source.start)) > float(min(source.period, stylised.period)) / 2:
+        word = "later" if shift > 0 else "earlier"
+        yield f"STYLISED starts {abs(shift):.3f} s {word} than SOURCE: the first frames are paired all the same."
+    missing = int(np.sum(source.seconds >= float(offset) + stylised.length - float(source.period) / 2))
+    if missing:
+        yield f"STYLISED ends before SOURCE: the last {missing} frame(s) of SOURCE have no counterpart."
+
+
+class Follower(Generic[Item]):
+    """Finds for rising times the item that was to be seen, among items that come with rising times of their own.
+
+    That is the last one before, or the next one if that is nearer and no more than `slack` away. The last item of
+    all lasts for `reach`, the first may be `slack` late; None beyond. Two items are held.
+    """
+
+    def __init__(self, items: Iterable[tuple[Fraction, Item]], *, slack: Fraction, reach: Fraction) -> None:
+        self._items = iter(items)
+        self._slack = slack
+        self._reach = reach
+        self._before: tuple[Fraction, Item] | None = None
+        self._after = next(self._items, None)
+
+    def at(self, time: Fraction) -> Item | None:
+        """The item for `time`, which must not be less than that of the last call."""
+        while self._after is not None and self._after[0] <= time:
+            self._before, self._after = self._after, next(self._items, None)
+        if self._after is not None:
+            wait = self._after[0] - time
+            if wait <= self._slack and (self._before is None or wait <= time - self._before[0]):
+                return self._after[1]
+        if self._before is None or (self._after is None and time - self._before[0] >= self._reach):
+            return None
+        return self._before[1]
+
+
+def alike(source: VideoInfo, stylised: VideoInfo) -> tuple[VideoInfo, tuple[str, ...]]:
+    """The source as it has to be decoded to look like the stylised video, and what to tell the user about it.
+
+    That is unturned where the tool that made the stylised video did not heed a rotation. Raises InputError where the
+    pictures have another shape.
+    """
+    if _same_shape(source, stylised):
+        notes = []
+        if source.size != stylised.size:
+            notes.append(
+                f"SOURCE has {_pixels(source)} pixels; it is scaled to STYLISED's {_pixels(stylised)}."
+            )
+        return source, tuple(notes)
+    if swaps_sides(source.display_matrix):
+        unturned = replace(source, display_matrix=None, size=source.coded_size)
+        if _same_shape(unturned, stylised):
+            return unturned, (
+                "STYLISED is not turned as SOURCE's rotation asks for: it is compared as stored.",
+            )
+    raise InputError(
+        f"Its pictures ({_pixels(stylised)}) have another shape than the source's ({_pixels(source)}).",
+        name=str(stylised.path),
+        hint="give the source that it was made of, cropped in the same way",
+    )
+
+
+def _same_shape(source: VideoInfo, stylised: VideoInfo) -> bool:
+    """Pixel by pixel, or as players show them."""
+    (width, height), (own_width, own_height) = source.size, stylised.size
+    stretch = own_width * height / (own_height * width)
+    shown = stretch * float(_pixel_shape(stylised) / _pixel_shape(source))
+    rounded = abs(own_width - width) < ROUNDED_TO and abs(own_height - height) < ROUNDED_TO
+    tolerance = ROUNDED_SHAPE_TOLERANCE if rounded else SHAPE_TOLERANCE
+    return any(1 / (1 + tolerance) <= ratio <= 1 + tolerance for ratio in (stretch, shown))
+
+
+def _pixel_shape(info: VideoInfo) -> Fraction:
+    return 1 / info.sample_aspect_ratio if swaps_sides(info.display_matrix) else info.sample_aspect_ratio
+
+
+def _pixels(info: VideoInfo) -> str:
+    return f"{info.size[0]}x{info.size[1]}"
+
+
+def fit(picture: Tensor, into: np.ndarray) -> None:
+    """Write a picture [3, H, W], uint8 or uint16, into an array [h, w, 3] of either type, scaled to its size."""
+    pixels = to_array(picture)
+    height, width = into.shape[:2]
+    if pixels.shape[:2] != (height, width):
+        smaller = width * height < pixels.shape[0] * pixels.shape[1]
+        pixels = cv2.resize(
+            pixels, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        )
+    if pixels.dtype == into.dtype:
+        np.copyto(into, pixels)
+    elif into.dtype == np.uint8:
+        np.copyto(into, pixels >> 8, casting="unsafe")
+    else:
+        np.multiply(pixels, np.uint16(257), out=into, dtype=np.uint16)
