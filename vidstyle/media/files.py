@@ -6,13 +6,15 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import av
 
-from vidstyle.errors import OutputError
+from vidstyle.errors import OutputError, UsageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -28,6 +30,60 @@ def output_errors(output: Path, *, needed: int | None = None) -> Iterator[None]:
         yield
     except (OSError, av.FFmpegError) as error:  # most of FFmpeg's errors are OSErrors or ValueErrors as well
         raise OutputError(_reason(error, output, needed), name=str(output), hint=_hint(error)) from error
+
+
+def check_target(output: Path, input: Path, overwrite: bool) -> None:
+    """Find out before any work whether a file can get the name `output`.
+
+    Raises UsageError where it is the input itself, OutputError for everything else in the way.
+    """
+    name = str(output)
+    try:
+        status = output.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        status = None
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        raise OutputError(
+            f"This name cannot be used ({reason}).", name=name, hint="give another name with --output"
+        ) from error
+    if status is not None:
+        _check_existing(output, status, input, overwrite)
+    folder = real_path(output).parent
+    if not folder.is_dir():
+        raise OutputError("There is no such folder.", name=str(output.parent), hint="make it first")
+    if not (os.access(folder, os.W_OK | os.X_OK) and _takes_files(folder)):
+        raise OutputError(
+            "This folder may not be written.", name=str(folder), hint="choose another place with --output"
+        )
+
+
+def _check_existing(output: Path, status: os.stat_result, input: Path, overwrite: bool) -> None:
+    name = str(output)
+    if stat.S_ISDIR(status.st_mode):
+        raise OutputError("This is a folder.", name=name, hint="give a file name with --output")
+    if input.exists() and os.path.samestat(status, input.stat()):
+        raise UsageError("The output is the input itself.", name=name, hint="give another name with --output")
+    if not stat.S_ISREG(status.st_mode):
+        raise OutputError("This is not a regular file.", name=name)
+    if not overwrite:
+        raise OutputError("This file exists already.", name=name, hint="give --overwrite to replace it")
+
+
+def _takes_files(folder: Path) -> bool:
+    """Whether files can be made there; root may write everywhere but not, for example, in /proc."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".vidstyle-", dir=folder)
+    except OSError as error:
+        return error.errno in _FULL  # told later, with the space that is needed
+    os.close(descriptor)
+    os.unlink(name)  # noqa: PTH108 - a name as the system gave it
+    return True
+
+
+def real_path(output: Path) -> Path:
+    """The file itself where `output` is a link: the link stays one."""
+    return Path(os.path.realpath(output))
 
 
 def free_bytes(path: Path) -> int | None:

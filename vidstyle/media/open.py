@@ -36,7 +36,7 @@ def open_input(path: Path) -> InputContainer:
     Raises InputError with one sentence for everything that can be wrong with it: missing, not a regular file, empty,
     a playlist, another kind of file, no permission.
     """
-    _check_file(path)
+    check_file(path)
     # An absolute name behind "file:" cannot be taken for another protocol, an option or a pattern.
     name = "file:" + os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links and change the name
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
@@ -91,7 +91,8 @@ def _metadata_arguments() -> dict[str, Any]:
     return {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path, kind: str = "video") -> None:
+    """Raise InputError unless `path` is a regular file with something in it: pipes and devices may never end."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -103,7 +104,7 @@ def _check_file(path: Path) -> None:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         raise InputError(f"This name leads to no file ({reason}).", name=str(path)) from error
     if stat.S_ISDIR(status.st_mode):
-        raise InputError("This is a folder, not a video.", name=str(path))
+        raise InputError(f"This is a folder, not a {kind}.", name=str(path))
     if not stat.S_ISREG(status.st_mode):
         raise InputError(
             "This is not a regular file.",

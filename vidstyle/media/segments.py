@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -23,12 +22,19 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from vidstyle.errors import OutputError, UsageError
+from vidstyle.errors import OutputError
 from vidstyle.frames import VideoInfo
 from vidstyle.media.colour import as_samples, from_rgb
 from vidstyle.media.containers import Container, container_for
 from vidstyle.media.encode import EncodeSettings, plan_encoding
-from vidstyle.media.files import free_bytes, output_errors, replace_file, size_in_words
+from vidstyle.media.files import (
+    check_target,
+    free_bytes,
+    output_errors,
+    real_path,
+    replace_file,
+    size_in_words,
+)
 from vidstyle.media.mux import check_video, join
 from vidstyle.media.orientation import as_stored, is_identity, swaps_sides
 from vidstyle.media.store import SEGMENT_FRAMES, EncodedPacket, SegmentStore, SegmentWriter
@@ -45,35 +51,8 @@ def check_output(output: Path, input: Path, overwrite: bool) -> None:
 
     Raises UsageError where it is the input itself, OutputError for everything else in the way.
     """
-    name = str(output)
     container_for(output)
-    try:
-        status = output.stat()
-    except FileNotFoundError:
-        status = None
-    except OSError as error:
-        raise OutputError(f"This name cannot be used ({error.strerror}).", name=name) from error
-    if status is not None:
-        _check_existing(output, status, input, overwrite)
-    folder = _real(output).parent
-    if not folder.is_dir():
-        raise OutputError("There is no such folder.", name=str(output.parent), hint="make it first")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(
-            "This folder may not be written.", name=str(folder), hint="choose another place with --output"
-        )
-
-
-def _check_existing(output: Path, status: os.stat_result, input: Path, overwrite: bool) -> None:
-    name = str(output)
-    if stat.S_ISDIR(status.st_mode):
-        raise OutputError("This is a folder.", name=name, hint="give a file name with --output")
-    if input.exists() and os.path.samestat(status, input.stat()):
-        raise UsageError("The output is the input itself.", name=name, hint="give another name with --output")
-    if not stat.S_ISREG(status.st_mode):
-        raise OutputError("This is not a regular file.", name=name)
-    if not overwrite:
-        raise OutputError("This file exists already.", name=name, hint="give --overwrite to replace it")
+    check_target(output, input, overwrite)
 
 
 class Output(AbstractContextManager["Output"]):
@@ -101,7 +80,7 @@ class Output(AbstractContextManager["Output"]):
     ) -> None:
         self.resume_frames = 0
         self._output = output
-        self._target = _real(output)
+        self._target = real_path(output)
         self._settings = settings
         self._clip = clip
         self._note = note
@@ -256,11 +235,6 @@ class Output(AbstractContextManager["Output"]):
                 name=str(self._output),
                 hint="make room and run the same command again: the finished segments are kept",
             )
-
-
-def _real(output: Path) -> Path:
-    """The file itself where `output` is a link: the link stays one."""
-    return Path(os.path.realpath(output))
 
 
 def _work_folder(target: Path) -> Path:
