@@ -9,6 +9,11 @@ source since some earlier frame. A displacement that is carried along for ever w
 of them, each set back to zero every PERIOD frames, half a period apart, and mixed with weights that vanish where one is
 set back. Both read the same noise: under a still camera they agree and the field stands perfectly still. The structure
 tensor is smoothed over time in the same two layers. All of it depends on the last PERIOD frames only.
+
+Styles without brush strokes have other planes that travel in the same way (`TEXTURES`): pencil hatching in two
+directions, the grain of paper, blotches of wet colour. The line map (`LINES`) depends on the frame alone: where it is
+darker than its surroundings, as a difference of Gaussians (Winnemöller, Olsen and Gooch, 2006), enlarged, for a small
+network can hardly find thin faint lines by itself.
 """
 
 from __future__ import annotations
@@ -58,6 +63,27 @@ BROAD_BELOW = 4e-4
 STRIP = 96
 """Rows that are read from the table at a time."""
 
+STROKES = "strokes"
+TEXTURES = {"hatch": 3.0, "crosshatch": 3.0, "paper": 2.0, "blotches": 24.0}
+"""The other planes, and the distance in pixels at which two readings of one become independent."""
+LINES = "lines"
+LINE_SIGMA = 0.8
+"""Deviation of the narrower Gauss filter of the line map, pixels ..."""
+LINE_RATIO = 1.6
+"""... and how many times wider the other one is."""
+LINE_UNIT = 0.012
+"""How much darker than its surroundings a line is that stands as 1 in the line map."""
+LARGEST_GUIDE = 4.0
+HATCH_ANGLES = {"hatch": math.radians(-52), "crosshatch": math.radians(28)}
+"""Directions of the pencil, from x towards y (down): the first as a right hand draws."""
+HATCH_PERIOD = 5.0
+"""Mean distance of two pencil strokes, pixels."""
+HATCH_HALF_LENGTH = 16.0
+PAPER_PERIOD = 4.5
+"""Mean distance of two bumps of the paper, pixels."""
+BLOTCH_PERIODS = (22.0, 110.0)
+"""Blotches are of all sizes between these, pixels."""
+
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -81,6 +107,43 @@ def stroke_table(device: torch.device) -> Tensor:
     planes = F.pad(planes[:, None], (0, 1, 0, 1), mode="circular")[:, 0]
     pairs = torch.stack((planes, planes.roll(-1, 0)), 0).reshape(1, 2, ANGLES * (TABLE + 1), TABLE + 1)
     return pairs.to(device).contiguous(memory_format=torch.channels_last)
+
+
+def texture_table(names: Sequence[str], device: torch.device) -> Tensor:
+    """The planes called `names` (of TEXTURES): float32 [1, len(names), TABLE + 1, TABLE + 1], channels_last.
+
+    Each is noise with a spectrum of its own, mean 0, deviation 1, periodic; one row and column are repeated for
+    interpolation.
+    """
+    fy, fx = torch.meshgrid(torch.fft.fftfreq(TABLE), torch.fft.rfftfreq(TABLE), indexing="ij")
+    frequency = (fx**2 + fy**2).sqrt()
+    planes = []
+    for name in names:
+        noise = torch.randn(
+            TABLE, TABLE, generator=torch.Generator().manual_seed(1 + list(TEXTURES).index(name))
+        )
+        spectrum = torch.fft.rfft2(noise) * _texture_spectrum(name, fx, fy, frequency)
+        spectrum[0, 0] = 0
+        plane = torch.fft.irfft2(spectrum, s=(TABLE, TABLE))
+        planes.append(plane / plane.std())
+    table = F.pad(torch.stack(planes)[None], (0, 1, 0, 1), mode="circular")
+    return table.to(device).contiguous(memory_format=torch.channels_last)
+
+
+def _texture_spectrum(name: str, fx: Tensor, fy: Tensor, frequency: Tensor) -> Tensor:
+    if name in HATCH_ANGLES:
+        angle = HATCH_ANGLES[name]
+        along = fx * math.cos(angle) + fy * math.sin(angle)
+        across = (fy * math.cos(angle) - fx * math.sin(angle)).abs()
+        return torch.sinc(2 * HATCH_HALF_LENGTH * along) * torch.exp(
+            -(((across * HATCH_PERIOD - 1) / 0.4) ** 2)
+        )
+    if name == "paper":
+        return frequency.sqrt() * torch.exp(-((frequency * PAPER_PERIOD / 1.5) ** 2))
+    if name == "blotches":
+        finest, coarsest = BLOTCH_PERIODS
+        return (frequency**2 + coarsest**-2) ** -0.8 * torch.exp(-((frequency * finest) ** 2))
+    raise ValueError(f"there is no guide plane {name!r}")
 
 
 def _resized(planes: Tensor, size: tuple[int, int]) -> Tensor:
@@ -110,7 +173,7 @@ def _gauss(planes: Tensor, sigma: float) -> Tensor:
         side = 2 * radius + 1
         array = planes.permute(1, 2, 0).contiguous().numpy()
         blurred = cv2.GaussianBlur(array, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
-        return torch.from_numpy(blurred).permute(2, 0, 1).contiguous()
+        return torch.from_numpy(np.atleast_3d(blurred)).permute(2, 0, 1).contiguous()
     taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=planes.device) / sigma) ** 2)
     taps = taps / taps.sum()
     padded = F.pad(planes[:, None], (radius, radius, radius, radius), mode="replicate")
@@ -125,6 +188,16 @@ def _structure_tensor(luma: Tensor) -> Tensor:
     gx = (wide[..., 2:] - wide[..., :-2]) / 32
     gy = (tall[:, :, 2:] - tall[:, :, :-2]) / 32
     return torch.cat((gx * gx, gy * gy, gx * gy), 1)
+
+
+def _contrast(shift: Tensor, share: Tensor, same: float) -> Tensor:
+    """What makes up for the contrast lost where two readings of the noise are mixed, [rows, columns].
+
+    Two readings farther apart than `same` pixels are independent, and their mix would be too faint.
+    """
+    apart = (shift[:2] - shift[2:]).square().sum(0)
+    alike = torch.exp(-apart / (2 * same**2))
+    return (share**2 + (1 - share) ** 2 + 2 * share * (1 - share) * alike).rsqrt()
 
 
 class _Layer:
@@ -159,6 +232,9 @@ class StrokeField:
     size    width, height of the frames
     device  of the frames that will come and of the fields
     origin  where in the noise picture the top left corner lies (training draws it at random)
+    planes  which guide planes: of STROKES, LINES and TEXTURES, in this order; none for styles without guides
+
+    Raises ValueError for planes that do not exist or come in another order.
     """
 
     CONTEXT_FRAMES = PERIOD
@@ -169,20 +245,30 @@ class StrokeField:
         size: tuple[int, int],
         device: torch.device | str = "cpu",
         origin: tuple[float, float] = (0.0, 0.0),
+        planes: Sequence[str] = (STROKES,),
     ) -> None:
         self.size = size
         self.device = torch.device(device)
-        self._table = stroke_table(self.device)
+        self._strokes_wanted, self._lines_wanted = STROKES in planes, LINES in planes
+        self._textures = tuple(name for name in TEXTURES if name in planes)
+        order = (STROKES,) * self._strokes_wanted + (LINES,) * self._lines_wanted + self._textures
+        if tuple(planes) != order:
+            raise ValueError(f"guide planes are some of {(STROKES, LINES, *TEXTURES)}, in this order")
+        self._table = stroke_table(self.device) if self._strokes_wanted else torch.empty(0)
+        self._texture_table = texture_table(self._textures, self.device) if self._textures else torch.empty(0)
         brush = min(max(min(size) / BRUSH_GROWS_FROM, 1.0), LARGEST_BRUSH)
         self._fine = _Layer(size, 1, brush, origin, self.device)
         self._broad = _Layer(size, 2, 2 * brush, origin, self.device)
         self._state: Tensor | None = None
 
     def __call__(self, frames: Tensor, motion: Sequence[Motion], indices: Sequence[int]) -> Tensor:
-        """Fields of `frames` (float [T, 3, H, W], RGB in [0, 1]), in presentation order: float32 [T, 1, H, W].
+        """Planes of `frames` (float [T, 3, H, W], RGB in [0, 1]), in presentation order: float32 [T, planes, H, W].
 
         Mean 0, deviation about 1. `motion` and `indices` (counted over the whole file) belong to the frames.
         """
+        if not self._strokes_wanted and not self._textures:
+            lines = [self._line_map(frame) for frame in frames] if self._lines_wanted else []
+            return torch.stack(lines) if lines else frames.new_zeros((len(frames), 0, *frames.shape[2:]))
         return torch.cat([self._next(frames[i], motion[i], indices[i]) for i in range(len(indices))])
 
     def _next(self, frame: Tensor, motion: Motion, index: int) -> Tensor:
@@ -200,7 +286,7 @@ class StrokeField:
             if phase == layer * PERIOD // 2:
                 self._state[5 * layer : 5 * layer + 2] = 0
                 self._state[5 * layer + 2 : 5 * layer + 5] = tensor
-        return self._painted(self._state[:5], self._state[5:], 1 - abs(2 * phase / PERIOD - 1))
+        return self._planes(frame, self._state[:5], self._state[5:], 1 - abs(2 * phase / PERIOD - 1))
 
     def _tensor(self, frame: Tensor, grid: tuple[int, int]) -> Tensor:
         """Structure tensor [3, rows, columns] of a frame [3, H, W]."""
@@ -229,9 +315,30 @@ class StrokeField:
             )
         )
 
-    def _painted(self, one: Tensor, two: Tensor, weight: float) -> Tensor:
-        """The field [1, 1, H, W] of two layers [5, rows, columns]; `weight` is the first one's share."""
-        tensor = torch.lerp(two[2:], one[2:], weight)
+    def _planes(self, frame: Tensor, one: Tensor, two: Tensor, weight: float) -> Tensor:
+        """The planes [1, planes, H, W] of a frame and two layers [5, rows, columns]; `weight` is the first's share."""
+        # A layer that the motion has torn (things passing each other) gives way to the other one.
+        whole = weight * self._whole(one[:2]), (1 - weight) * self._whole(two[:2])
+        share = whole[0] / (whole[0] + whole[1])
+        shift = torch.cat((one[:2], two[:2]))
+        planes = []
+        if self._strokes_wanted:
+            tensor = torch.lerp(two[2:], one[2:], weight)
+            planes.append(self._stroke_plane(tensor, shift, share, whole[0] + whole[1]))
+        if self._lines_wanted:
+            planes.append(self._line_map(frame))
+        if self._textures:
+            planes.append(self._texture_planes(shift, share, whole[0] + whole[1]))
+        return torch.cat(planes)[None]
+
+    def _stroke_plane(self, tensor: Tensor, shift: Tensor, share: Tensor, whole: Tensor) -> Tensor:
+        """The strokes [1, H, W].
+
+        tensor  structure tensor [3, rows, columns]
+        shift   displacement since the one reset and since the other [4, rows, columns]
+        share   of the first of them, [rows, columns]
+        whole   how far they are not torn, 0 to 1 [rows, columns]
+        """
         energy = tensor[0] + tensor[1]
         wide = _gauss(tensor, 5 * TENSOR_SIGMA)
         tensor = torch.lerp(wide, tensor, energy / (energy + FLAT))
@@ -240,27 +347,45 @@ class StrokeField:
         direction = torch.stack((tensor[1] - tensor[0] + REST[0], -2 * tensor[2] + REST[1]))
         direction = direction * (direction.square().sum(0) + 1e-20).rsqrt()
         direction = F.avg_pool2d(F.pad(direction[None], (1, 1, 1, 1), mode="replicate"), 3, 1)[0]
-        clear = direction.square().sum(0).sqrt()
+        clear = direction.square().sum(0).sqrt() * whole
 
-        # A layer that the motion has torn (things passing each other) gives way to the other one.
-        whole = weight * self._whole(one[:2]), (1 - weight) * self._whole(two[:2])
-        share = whole[0] / (whole[0] + whole[1])
-        clear = clear * (whole[0] + whole[1])
-        # Two readings of the noise far apart are independent, and their mix would be too faint.
-        apart = (one[:2] - two[:2]).square().sum(0)
         broad = BROAD_BELOW / (BROAD_BELOW + energy)
         clear = clear * (broad**2 + (1 - broad) ** 2).rsqrt()
-        gain = []
-        for layer, part in ((self._fine, 1 - broad), (self._broad, broad)):
-            same = torch.exp(-apart / (2 * (SAME * layer.scale) ** 2))
-            gain.append(clear * part * (share**2 + (1 - share) ** 2 + 2 * share * (1 - share) * same).rsqrt())
-
-        maps = torch.cat((direction, one[:2], two[:2], share[None]))
+        gain = [
+            clear * part * _contrast(shift, share, SAME * layer.scale)
+            for layer, part in ((self._fine, 1 - broad), (self._broad, broad))
+        ]
+        maps = torch.cat((direction, shift, share[None]))
         fine = self._strokes(maps, self._fine)
         size = fine.shape[0], fine.shape[1]
         coarse = _resized(self._strokes(maps, self._broad)[None], size)[0]
         fine_gain, coarse_gain = _resized(torch.stack(gain), size)
-        return torch.addcmul(fine.mul_(fine_gain), coarse, coarse_gain)[None, None]
+        return torch.addcmul(fine.mul_(fine_gain), coarse, coarse_gain)[None]
+
+    def _line_map(self, frame: Tensor) -> Tensor:
+        """The line map [1, H, W] of a frame [3, H, W]: 0 where flat, 1 for a faint line, below 4 for the darkest."""
+        luma = sum(weight * plane for weight, plane in zip(_LUMA, frame, strict=True))[None]
+        sigma = LINE_SIGMA * self._fine.scale
+        dip = (_gauss(luma, LINE_RATIO * sigma) - _gauss(luma, sigma)).div_(LINE_UNIT)
+        return dip / (1 + dip.abs() / LARGEST_GUIDE)
+
+    def _texture_planes(self, shift: Tensor, share: Tensor, whole: Tensor) -> Tensor:
+        """The textures [C, H, W]; for the arguments see `_stroke_plane`."""
+        layer = self._fine
+        gain = [whole * _contrast(shift, share, TEXTURES[name] * layer.scale) for name in self._textures]
+        maps = _resized(
+            torch.cat((shift, share[None], *(g[None] for g in gain))), (len(layer.y), len(layer.x))
+        )
+        strips = zip(torch.split(maps, STRIP, 1), torch.split(layer.y, STRIP), strict=True)
+        return torch.cat([self._texture_strip(strip, layer.x, y, layer.scale) for strip, y in strips], 1)
+
+    def _texture_strip(self, maps: Tensor, x: Tensor, y: Tensor, scale: float) -> Tensor:
+        at = torch.empty_like(maps[:4])
+        torch.add(x, maps[0:4:2], alpha=1 / (scale * TABLE), out=at[0::2])
+        torch.add(y[:, None], maps[1:4:2], alpha=1 / (scale * TABLE), out=at[1::2])
+        grids = at.frac_().mul_(2).sub_(1).view(2, 2, *at.shape[1:]).permute(0, 2, 3, 1)
+        one, two = (F.grid_sample(self._texture_table, grid[None], align_corners=True)[0] for grid in grids)
+        return torch.lerp(two, one, maps[4]).mul_(maps[5:])
 
     def _whole(self, displacement: Tensor) -> Tensor:
         """1 where a displacement [2, rows, columns] is smooth, towards 0 where it is torn."""

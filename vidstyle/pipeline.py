@@ -164,6 +164,7 @@ class _Painting:
             network,
             self.choice,
             self.info.size,
+            guides=self.style.guides,
             look=Look(wanted.strength, wanted.preserve_color),
             tile=wanted.tile,
             note=self.run.note,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from vidstyle.device import DeviceChoice
 from vidstyle.errors import ResourceError
 from vidstyle.frames import Batch, CheckedFrame, StyledBatch
-from vidstyle.guides import StrokeField
+from vidstyle.guides import STROKES, StrokeField
 from vidstyle.models.generator import Generator as PaintNetwork
 
 log = logging.getLogger("vidstyle")
@@ -67,7 +67,8 @@ def to_integers(pictures: Tensor, dtype: torch.dtype) -> Tensor:
 class Painter:
     """One style's generator on one device, with the guide state of one video.
 
-    network: float32, evaluation mode; size: width, height of the pictures. `note` is told of every fallback.
+    network: float32, evaluation mode; size: width, height of the pictures; guides: the planes the network sees beside
+    the frame. `note` is told of every fallback.
     Not thread-safe but for `repaint`, which may run in another thread than `paint`.
     """
 
@@ -77,6 +78,7 @@ class Painter:
         choice: DeviceChoice,
         size: tuple[int, int],
         *,
+        guides: Sequence[str] = (STROKES,),
         look: Look | None = None,
         tile: int | None = None,
         note: Callable[[str], None] = log.warning,
@@ -85,7 +87,7 @@ class Painter:
         self._fast = _in_precision(self._exact, choice.dtype)
         self._choice = choice
         self._look = look or Look()
-        self._field = StrokeField(size, choice.device)
+        self._field = StrokeField(size, choice.device, planes=guides)
         self._guides: OrderedDict[int, Tensor] = OrderedDict()
         self._together: int | None = None
         self._tile = tile

@@ -37,6 +37,8 @@ class Entry:
     """Which class of `vidstyle.models` it fills: "generator" or "features"."""
     settings: dict[str, Any]
     """Keyword arguments that class is built with."""
+    guides: tuple[str, ...] = ("strokes",)
+    """The planes a generator sees beside the frame (`vidstyle.guides`)."""
     title: str = ""
     description: str = ""
     licence: str = ""
@@ -90,6 +92,7 @@ def _entry(folder: Path, name: str, fields: dict[str, Any]) -> Entry:
         sha256=fields["sha256"],
         network=fields["network"],
         settings=dict(fields["settings"]),
+        guides=tuple(fields.get("guides", ("strokes",))),
         title=fields.get("title", name),
         description=fields.get("description", ""),
         licence=fields.get("licence", ""),

@@ -11,7 +11,17 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import Motion
-from vidstyle.guides import ANGLES, PERIOD, TABLE, StrokeField, stroke_table
+from vidstyle.guides import (
+    ANGLES,
+    LINES,
+    PERIOD,
+    STROKES,
+    TABLE,
+    TEXTURES,
+    StrokeField,
+    stroke_table,
+    texture_table,
+)
 
 SIZE = WIDTH, HEIGHT = 160, 96
 
@@ -163,6 +173,73 @@ def test_the_origin_chooses_another_piece_of_the_noise() -> None:
     first = StrokeField(SIZE)(scene(), still(1), [0])
     second = StrokeField(SIZE, origin=(100.5, 37.25))(scene(), still(1), [0])
     assert (first - second).abs().mean() > 0.3
+
+
+ALL_PLANES = (STROKES, LINES, *TEXTURES)
+
+
+def test_textures_are_noise_with_a_grain_of_their_own() -> None:
+    table = texture_table(tuple(TEXTURES), torch.device("cpu"))[0]
+    torch.testing.assert_close(
+        table[:, :TABLE, :TABLE].std((1, 2)), torch.ones(len(TEXTURES)), atol=1e-3, rtol=0
+    )
+    torch.testing.assert_close(table[:, 0], table[:, -1])
+    roughness = dict(zip(TEXTURES, table.diff(dim=2).square().mean((1, 2)).tolist(), strict=True))
+    assert roughness["blotches"] < 0.02 < roughness["paper"]
+    hatch, across = table[:2]
+    # The one direction of pencil strokes falls from right to left, the other from left to right.
+    for plane, sense in ((hatch, -1), (across, 1)):
+        along = (plane[1:, 1:] - plane[:-1, :-1]).square().mean()
+        against = (plane[1:, :-1] - plane[:-1, 1:]).square().mean()
+        assert (against - along) * sense > 0.2 * (against + along)
+
+
+def test_planes_come_in_their_order_and_strokes_are_the_same_beside_others() -> None:
+    frames = torch.cat([scene(2 * i) for i in range(5)])
+    moving = [motion(cut=True)] + [motion(dx=2) for _ in range(4)]
+    fields = StrokeField(SIZE, planes=ALL_PLANES)(frames, moving, range(5))
+    assert fields.shape == (5, len(ALL_PLANES), HEIGHT, WIDTH)
+    for k, name in enumerate(ALL_PLANES):
+        alone = StrokeField(SIZE, planes=(name,))(frames, moving, range(5))
+        assert torch.equal(alone[:, 0], fields[:, k])
+    assert StrokeField(SIZE, planes=())(frames, moving, range(5)).shape == (5, 0, HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("planes", [("paint",), ("lines", "strokes"), ("paper", "hatch"), ("paper", "paper")])
+def test_planes_unknown_or_out_of_order_are_refused(planes: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="in this order"):
+        StrokeField(SIZE, planes=planes)
+
+
+@pytest.mark.parametrize("name", TEXTURES)
+def test_textures_travel_with_the_picture(name: str) -> None:
+    count, step = 12, 3
+    frames = torch.cat([scene(step * i) for i in range(count)])
+    moving = [motion(cut=True)] + [motion(dx=step) for _ in range(count - 1)]
+    planes = StrokeField(SIZE, planes=(name,))(frames, moving, range(count))[:, 0, 16:-16, 16:-16]
+    carried = (planes[:-1, :, step:] - planes[1:, :, :-step]).square().mean()
+    stuck = (planes[:-1] - planes[1:]).square().mean()
+    assert stuck > 8 * carried
+
+
+def test_all_planes_are_exact_after_the_context() -> None:
+    start = 7
+    count = start + PERIOD + 4
+    frames = torch.cat([scene(i % 9) for i in range(count)])
+    moving = [motion(cut=True)] + [motion(dx=(i + 1) % 9 - i % 9, dy=0.3) for i in range(count - 1)]
+    whole = StrokeField(SIZE, planes=ALL_PLANES)(frames, moving, range(count))
+    begun = [motion(cut=True), *moving[start + 1 :]]
+    late = StrokeField(SIZE, planes=ALL_PLANES)(frames[start:], begun, range(start, count))
+    assert torch.equal(late[StrokeField.CONTEXT_FRAMES :], whole[start + StrokeField.CONTEXT_FRAMES :])
+
+
+def test_the_line_map_shows_thin_dark_things_and_nothing_where_it_is_flat() -> None:
+    picture = torch.full((1, 3, HEIGHT, WIDTH), 0.7)
+    picture[..., 40] = 0.4
+    lines = StrokeField(SIZE, planes=(LINES,))(picture, still(1), [0])[0, 0]
+    assert (lines[:, 40] > 2).all()
+    assert lines[:, 60:].abs().max() < 1e-4
+    assert lines.abs().max() < 4
 
 
 @pytest.mark.cuda
