@@ -45,6 +45,19 @@ def test_settings_rebuild_the_network() -> None:
     assert again.context_pixels == small.context_pixels < Generator().context_pixels
 
 
+def test_a_mixed_skip_lets_no_colour_through() -> None:
+    network = Generator(channels=8, blocks=1, edge_channels=8, mix_skip=True).eval().requires_grad_(False)
+    again = Generator(**json.loads(json.dumps(network.settings)))
+    again.load_state_dict(network.state_dict())
+    network.out.weight.zero_()
+    assert network.mix is not None
+    network.mix.weight.copy_(torch.full((3, 3, 1, 1), 1 / 3))
+    pictures, guides = inputs(1, 16, 16)
+    painted = network(pictures, guides)
+    torch.testing.assert_close(painted[:, :1].expand(-1, 3, -1, -1), painted)
+    assert painted.std() > 0.05
+
+
 def test_input_beyond_the_context_cannot_matter(network: Generator) -> None:
     reach, size = network.context_pixels, 2 * network.context_pixels + 40
     pictures, guides = inputs(1, 16, size)

@@ -30,8 +30,10 @@ class Generator(nn.Module):
     blocks          residual blocks of the body
     edge_channels   width of the first and the last layers, at half the size
     guide_channels  guide planes beside the frame (see `vidstyle.guides`)
+    mix_skip        the frame passes a learnt 3x3 colour matrix on its way to the output, for styles with colours of
+                    their own: no colour of the source can leak into a drawing
 
-    settings        the four numbers above, as they stand in the manifest
+    settings        the five values above, as they stand in the manifest
     size_multiple   height and width must be multiples of this
     context_pixels  input farther away than this cannot influence an output pixel
     """
@@ -40,7 +42,13 @@ class Generator(nn.Module):
     binomial: Tensor
 
     def __init__(
-        self, *, channels: int = 48, blocks: int = 5, edge_channels: int = 24, guide_channels: int = 1
+        self,
+        *,
+        channels: int = 48,
+        blocks: int = 5,
+        edge_channels: int = 24,
+        guide_channels: int = 1,
+        mix_skip: bool = False,
     ) -> None:
         super().__init__()
         self.settings = {
@@ -48,6 +56,7 @@ class Generator(nn.Module):
             "blocks": blocks,
             "edge_channels": edge_channels,
             "guide_channels": guide_channels,
+            "mix_skip": mix_skip,
         }
         self.guide_channels = guide_channels
         # Radii, in pixels of the picture: body 2 per block at 4, head and output 1 each at 2, and the strided layers.
@@ -58,6 +67,7 @@ class Generator(nn.Module):
         self.up = nn.Conv2d(channels, 4 * edge_channels, 1)
         self.head = nn.Conv2d(edge_channels, edge_channels, 3, padding=1)
         self.out = nn.Conv2d(edge_channels, 4 * 3, 3, padding=1)
+        self.mix = nn.Conv2d(3, 3, 1) if mix_skip else None
         taps = torch.tensor((0.25, 0.5, 0.25))
         self.register_buffer("binomial", (taps[:, None] * taps).repeat(3, 1, 1, 1), persistent=False)
         self._initialise()
@@ -73,6 +83,10 @@ class Generator(nn.Module):
                 assert layer.bias is not None
                 layer.bias.zero_()
             self.out.weight.mul_(0.3)
+            if self.mix is not None:
+                self.mix.weight.copy_(0.5 * torch.eye(3)[..., None, None])
+                assert self.mix.bias is not None
+                self.mix.bias.zero_()
 
     def forward(self, frames: Tensor, guides: Tensor) -> Tensor:
         """Paint `frames`.
@@ -92,7 +106,11 @@ class Generator(nn.Module):
         return self._softened(frames.float()) + F.pixel_shuffle(y, 2).float()
 
     def _softened(self, frames: Tensor) -> Tensor:
-        """Binomial 3x3 filter: the finest texture of the source is for the network to add, not to take away."""
+        """The input skip through a binomial 3x3 filter: fine texture is the network's to add, not to take away."""
         padded = F.pad(frames, (1, 1, 1, 1), mode="replicate")
         with torch.autocast(frames.device.type, enabled=False):
-            return F.conv2d(padded, self.binomial.float(), groups=3)
+            soft = F.conv2d(padded, self.binomial.float(), groups=3)
+            if self.mix is None:
+                return soft
+            assert self.mix.bias is not None
+            return F.conv2d(soft, self.mix.weight.float(), self.mix.bias.float())
