@@ -1,8 +1,4 @@
-"""Procedural painters: slow, exact and without weights. A generator learns a style by copying one.
-
-A teacher gets a picture and its stroke field, both as arrays, so that what it paints depends on nothing that the
-generator does not see as well.
-"""
+"""What the painters share: filters that simplify, follow the forms, draw lines and mix colours."""
 
 from __future__ import annotations
 
@@ -16,37 +12,6 @@ Array = NDArray[Any]
 """Always float32; OpenCV's own types do not say so."""
 
 _SECTORS = 8
-_MARK = np.array((0.046, 0.036, 0.022), np.float32)
-"""What a brush mark adds to R, G, B: thick paint is lighter and a little warmer."""
-
-
-def oil(picture: Array, field: Array) -> Array:
-    """Paint in oil: flattened patches dragged along the forms, bristle marks, relief lit from the top left.
-
-    picture  float32 [H, W, 3], RGB in [0, 1]
-    field    float32 [H, W], the stroke field of the picture (`vidstyle.guides`)
-    returns  float32 [H, W, 3], RGB in [0, 1]
-    """
-    luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    tangent = brush_direction(luma)
-    broad = smear(kuwahara(picture, radius=5), tangent, steps=5)
-    # A second pass with a small brush where the broad one lost too much of the motif: eyes, hands, letters
-    # (Hertzmann, 1998). Marks are fainter there, as a careful painter's are.
-    careful = smear(kuwahara(picture, radius=2), tangent, steps=1)
-    # A face is painted with the small brush as a whole.
-    care = np.maximum(_worth(careful - broad, 2.0, 0.004, 0.03), skin(picture))
-    patches = broad + (careful - broad) * care[..., None]
-    # And a few strokes as fine as the motif itself where even the small brush blurred an eye or a letter.
-    touch = _worth(picture - careful, 1.5, 0.008, 0.05)
-    patches = patches + 0.75 * touch[..., None] * (picture - careful)
-    bold = 1 - 0.6 * care
-    patches = ragged(patches, tangent, 1.2 * bold * field)
-    patches = vivid(patches, saturation=1.4, contrast=0.35)
-    tone = cv2.cvtColor(patches, cv2.COLOR_RGB2GRAY)
-    # Paint shows its surface in the light; black stays black.
-    light = (0.45 + 0.45 * tone) * np.minimum(1, 6 * tone) * bold
-    painted = patches + (light * field)[..., None] * _MARK + (0.042 * light * relief(field))[..., None]
-    return np.clip(painted, 0, 1).astype(np.float32)
 
 
 def brush_direction(luma: Array, sigma: float = 4.0) -> Array:
@@ -95,8 +60,8 @@ def smear(picture: Array, tangent: Array, steps: int) -> Array:
         at, step = start.copy(), tangent * np.float32(sense)
         for _ in range(steps):
             at += step
-            total += _sample(picture, at)
-            there = _sample(tangent, at, cv2.INTER_NEAREST)
+            total += sample(picture, at)
+            there = sample(tangent, at, cv2.INTER_NEAREST)
             along = (there * step).sum(2, keepdims=True)
             step = np.where(along < 0, -there, there)
     return total / (2 * steps + 1)
@@ -109,7 +74,17 @@ def ragged(picture: Array, tangent: Array, amount: Array) -> Array:
     normal = np.dstack((-tangent[..., 1], tangent[..., 0]))
     # A direction and its opposite are the same stroke: choose the one that points down, so that the sense is steady.
     normal = normal * np.where(normal[..., 1:] < 0, -1, 1)
-    return _sample(picture, (at + normal * amount[..., None]).astype(np.float32))
+    return sample(picture, (at + normal * amount[..., None]).astype(np.float32))
+
+
+def wander(picture: Array, noise: Array, amount: Array) -> Array:
+    """Move every pixel `amount` times the slope of smooth noise: edges end where the water stopped."""
+    height, width = picture.shape[:2]
+    at = np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
+    slope = np.dstack(
+        (cv2.Scharr(noise, cv2.CV_32F, 1, 0, scale=1 / 32), cv2.Scharr(noise, cv2.CV_32F, 0, 1, scale=1 / 32))
+    )
+    return sample(picture, (at + amount[..., None] * slope).astype(np.float32))
 
 
 def skin(picture: Array) -> Array:
@@ -117,7 +92,7 @@ def skin(picture: Array) -> Array:
     total = picture.sum(2) + 1e-3
     red, green = picture[..., 0] / total, picture[..., 1] / total
     near = np.exp(-0.5 * (((red - 0.43) / 0.05) ** 2 + ((green - 0.315) / 0.016) ** 2))
-    lit = _smoothstep(total, 0.3, 0.8)
+    lit = smoothstep(total, 0.3, 0.8)
     return cv2.GaussianBlur((near * lit).astype(np.float32), (0, 0), 2.0)
 
 
@@ -141,21 +116,41 @@ def relief(field: Array) -> Array:
     return (cv2.Sobel(field, cv2.CV_32F, 1, 0, ksize=3) + cv2.Sobel(field, cv2.CV_32F, 0, 1, ksize=3)) / 4
 
 
-def _worth(lost: Array, sigma: float, low: float, high: float) -> Array:
+def worth(lost: Array, sigma: float, low: float, high: float) -> Array:
     """How much lost detail [H, W, 3] is worth a finer brush, 0 to 1 [H, W]: less where everything around is as
     detailed (leaves, gravel), for there it is texture and no motif.
     """
     strength = np.abs(lost).max(2)
     near, around = cv2.GaussianBlur(strength, (0, 0), sigma), cv2.GaussianBlur(strength, (0, 0), 10 * sigma)
-    return _smoothstep(near - 0.5 * around, low, high)
+    return smoothstep(near - 0.5 * around, low, high)
 
 
-def _smoothstep(x: Array, low: float, high: float) -> Array:
+def smoothstep(x: Array, low: float, high: float) -> Array:
     t = np.clip((x - low) / (high - low), 0, 1)
     smooth: Array = t * t * (3 - 2 * t)
     return smooth
 
 
-def _sample(picture: Array, at: Array, interpolation: int = cv2.INTER_LINEAR) -> Array:
+def sample(picture: Array, at: Array, interpolation: int = cv2.INTER_LINEAR) -> Array:
     out: Array = cv2.remap(picture, at, None, interpolation, borderMode=cv2.BORDER_REFLECT)
     return out
+
+
+def lines(luma: Array, tangent: Array, sigma: float, low: float, high: float) -> Array:
+    """Ink lines along the dark side of edges, 0 (paper) to 1 (ink) [H, W].
+
+    A difference of Gaussians averaged along the forms (flow-based DoG, Kang, Lee and Chui, 2007), so that lines hold
+    together and specks vanish. Edges darker than their surroundings by `low` begin to show, by `high` are all ink.
+    """
+    dip = cv2.GaussianBlur(luma, (0, 0), 1.6 * sigma) - cv2.GaussianBlur(luma, (0, 0), sigma)
+    return smoothstep(smear(dip, tangent, steps=4), low, high)
+
+
+def soft_steps(tone: Array, steps: int, hardness: float) -> Array:
+    """Tones [0, 1] drawn towards the middles of `steps` equal bands; monotonous, harder where `hardness` is larger."""
+    scaled = tone * steps
+    nearest = np.floor(scaled)
+    within = scaled - nearest - 0.5
+    return ((nearest + 0.5 + 0.5 * np.tanh(hardness * within) / np.tanh(0.5 * hardness)) / steps).astype(
+        np.float32
+    )
