@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from vidstyle import __version__
-from vidstyle.errors import InputError, Interrupted, OutputError, ResourceError, UsageError, VidstyleError
+from vidstyle.batch import Batch, Job, Outcome, find_jobs
+from vidstyle.errors import Interrupted, ResourceError, UsageError, VidstyleError, bug, out_of_memory
+from vidstyle.events import Event, Note, RunFinished
 from vidstyle.settings import (
     PRECISIONS,
     PROGRESS_MODES,
@@ -27,7 +29,10 @@ from vidstyle.settings import (
     StyleSettings,
     parse_time,
 )
-from vidstyle.suffixes import STILLS, VIDEOS, result_suffix
+from vidstyle.suffixes import STILLS, default_result
+
+if TYPE_CHECKING:
+    from vidstyle.progress import Mode
 
 BUG_EXIT = 1
 USAGE_EXIT = 2
@@ -100,7 +105,11 @@ _FINDING_OPTIONS: tuple[_Option, ...] = (
     click.option("--anomaly-log", type=click.Path(path_type=Path), help="Where the log of every frame goes."),
 )
 _RUN_OPTIONS: tuple[_Option, ...] = (
-    click.option("--resume/--no-resume", default=True, help="Go on after an interrupted run."),
+    click.option(
+        "--resume/--no-resume",
+        default=None,
+        help="Go on after an interrupted run, and skip what is done. [default: skip only where many are asked for]",
+    ),
     click.option("--max-pixels", type=int, help="Refuse larger pictures. [default: 8192x4320]"),
     click.option("--strict", is_flag=True, help="Exit 6 if input was damaged or frames stay unmended."),
     click.option("--progress", type=click.Choice(PROGRESS_MODES), default="auto", show_default=True),
@@ -160,37 +169,79 @@ def _has(options: tuple[_Option, ...]) -> _Option:
 def paint(inputs: tuple[Path, ...], **options: Any) -> None:
     """Paint videos and pictures."""
     _set_up_logging(options["log_level"])
-    files = list(_expand(inputs, options["style"]))
-    failures: list[VidstyleError] = []
-    for source in files:
-        try:
-            _paint_one(
-                source,
-                _output_for(source, options["output"], several=len(files) > 1 or inputs[0].is_dir()),
-                options,
-            )
-        except Interrupted:
-            raise
-        except VidstyleError as error:
-            if len(files) == 1:
-                raise
-            failures.append(error)
-            _complain(error)
-    if failures:
-        click.echo(f"vidstyle: {len(files) - len(failures)} of {len(files)} files painted", err=True)
-        raise SystemExit(failures[0].exit_code)
+    from vidstyle.styles import available, find
+
+    style, mode = options["style"], _mode(options)
+    find(style), _style(options)  # what is wrong with all files is said once
+
+    def say(text: str) -> None:
+        if mode not in ("none", "json"):
+            with suppress(OSError, ValueError):
+                click.echo(_printable(f"vidstyle: {text}"), err=True)
+
+    todo = find_jobs(inputs, options["output"], style=style, styles=available())
+    if todo.several and options["anomaly_log"]:
+        raise UsageError("Several inputs need a log each.", name="--anomaly-log", hint="leave it away")
+    # What is done already is no error where many are asked for: the next evening paints the rest.
+    wanted = options["resume"]
+    skip = bool(wanted) or (wanted is None and todo.several and not options["overwrite"])
+
+    def one(job: Job) -> Outcome:
+        if skip and _is_done(job, options):
+            say(f"{job.source}: done already, skipped")
+            return "skipped"
+        _paint_one(job.source, job.output, options, say)
+        return "painted"
+
+    if not todo.several:
+        one(todo.jobs[0])
+        return
+    code = Batch(todo, style=style, say=say, complain=_complain).run(one)
+    if code:
+        raise SystemExit(code)
 
 
-def _paint_one(source: Path, output: Path | None, options: dict[str, Any]) -> None:
-    from vidstyle.progress import Mode, make_view
+def _is_done(job: Job, options: dict[str, Any]) -> bool:
+    """Whether an earlier run has painted this file with these settings. Of a picture, only its age tells."""
+    if _is_still(job.source):
+        output = job.output or default_result(job.source, options["style"])
+        times = [path.stat().st_mtime if path.is_file() else 0.0 for path in (job.source, output)]
+        return 0 < times[0] <= times[1]
+    from vidstyle.pipeline import is_done
 
-    mode: Mode = "none" if options["quiet"] else options["progress"]
+    return is_done(job.source, job.output, settings=_settings(job.source, options))
+
+
+def _mode(options: dict[str, Any]) -> Mode:
+    return "none" if options["quiet"] else options["progress"]
+
+
+def _paint_one(
+    source: Path, output: Path | None, options: dict[str, Any], say: Callable[[str], None]
+) -> None:
+    from vidstyle.progress import make_view
+
+    mode = _mode(options)
     if _is_still(source):
         from vidstyle.stills import stylize_image
 
-        result = stylize_image(source, output, settings=_style(options), overwrite=options["overwrite"])
-        if mode != "none":
-            click.echo(f"vidstyle: {result}", err=True)
+        with make_view("json" if mode == "json" else "none") as view:
+
+            def listen(event: Event) -> None:
+                view.listen(event)
+                if isinstance(event, Note):
+                    say(f"note: {event.text}")
+                elif isinstance(event, RunFinished):
+                    say(str(event.output))
+
+            stylize_image(
+                source,
+                output,
+                settings=_style(options),
+                overwrite=options["overwrite"],
+                max_pixels=options["max_pixels"],
+                listener=listen,
+            )
         return
 
     settings = _settings(source, options)
@@ -210,34 +261,6 @@ def _paint_one(source: Path, output: Path | None, options: dict[str, Any]) -> No
 
 def _is_still(path: Path) -> bool:
     return path.suffix.lower() in STILLS
-
-
-def _expand(inputs: tuple[Path, ...], style: str) -> Iterator[Path]:
-    """The files named, and in place of a folder the videos and pictures in it. Raises InputError."""
-    for path in inputs:
-        if not path.is_dir():
-            yield path
-            continue
-        files = [file for file in path.iterdir() if file.suffix.lower() in STILLS | VIDEOS]
-        # A folder that is painted again holds the results of the first time: NAME.STYLE beside NAME.
-        results = {f"{file.stem}.{style}" for file in files}
-        found = sorted(file for file in files if file.stem not in results)
-        if not found:
-            raise InputError("There are no videos or pictures in this folder.", name=str(path))
-        yield from found
-
-
-def _output_for(source: Path, output: Path | None, *, several: bool) -> Path | None:
-    """`-o` names the output itself, or for several inputs the folder that gets them under their own names."""
-    if output is None or not (several or output.is_dir()):
-        return output
-    if output.suffix.lower() in STILLS | VIDEOS and not output.is_dir():
-        raise UsageError("Several inputs need a folder, not a file.", name=f"--output {output}")
-    try:
-        output.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder cannot be made: {error.strerror}.", name=str(output)) from error
-    return output / f"{source.stem}{result_suffix(source.suffix)}"
 
 
 def _style(options: dict[str, Any]) -> StyleSettings:
@@ -285,7 +308,7 @@ def _output(options: dict[str, Any], *, audio: bool = True, subtitles: bool = Tr
         audio=audio,
         subtitles=subtitles,
         overwrite=options["overwrite"],
-        resume=options["resume"],
+        resume=options["resume"] is not False,
         anomaly_log=options["anomaly_log"],
     )
 
@@ -489,17 +512,12 @@ def _main(arguments: list[str] | None, debug: bool) -> int:
         _complain(Interrupted(signal.SIGINT))
         return 128 + signal.SIGINT
     except MemoryError:
-        _complain(ResourceError("Memory ran out.", hint="close other programs or use --tile 512"))
+        _complain(out_of_memory())
         return ResourceError.exit_code
     except BrokenPipeError:
         return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
         if debug:
             traceback.print_exc()
-        _complain(
-            VidstyleError(
-                f"This is a bug in vidstyle: {type(error).__name__}: {error}",
-                hint="please report it with what `--debug` prints",
-            )
-        )
+        _complain(bug(error))
         return BUG_EXIT

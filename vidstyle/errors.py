@@ -80,3 +80,17 @@ class Interrupted(VidstyleError):
             hint="run the same command again: it goes on after its last whole segment",
         )
         self.exit_code = 128 + signal_number
+
+
+def bug(error: BaseException, *, name: str | None = None) -> VidstyleError:
+    """What a user is told of an exception that nobody foresaw."""
+    return VidstyleError(
+        f"This is a bug in vidstyle: {type(error).__name__}: {error}",
+        name=name,
+        hint="please report it with what `--debug` prints",
+    )
+
+
+def out_of_memory() -> ResourceError:
+    """What a user is told of a MemoryError."""
+    return ResourceError("Memory ran out.", hint="close other programs or use --tile 512")

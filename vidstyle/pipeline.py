@@ -42,7 +42,7 @@ from vidstyle.run import (
 )
 from vidstyle.settings import Settings
 from vidstyle.stylize import Look, Painter, stylize
-from vidstyle.suffixes import fitting_name, result_suffix
+from vidstyle.suffixes import default_result
 from vidstyle.weights import Entry, manifest
 
 WARM_UP_FRAMES = StrokeField.CONTEXT_FRAMES + CHECKING_FRAMES
@@ -63,37 +63,42 @@ def stylize_video(
     output: default `NAME.STYLE.SUFFIX` beside the source. The name holds the old file or the whole new one at any
     moment. Raises the errors of `vidstyle.errors`.
     """
-    settings = settings or Settings()
-    source = Path(source)
-    run = Run(settings, listener, preview)
+    run = Run(settings or Settings(), listener, preview)
+    task = _task(run, Path(source), output and Path(output), faults or {})
+    assert task.output
+    run.check_names(task.output, task.log, task.source)
+    use_threads_sparingly()
+    for text in task.info.notes:
+        run.note(text)
+    return run.do(task)
+
+
+def is_done(
+    source: Path | str, output: Path | str | None = None, *, settings: Settings | None = None
+) -> bool:
+    """Whether an earlier run painted this very input with these settings to its end, and the result is there."""
+    run = Run(settings or Settings())
+    return run.is_done(_task(run, Path(source), output and Path(output), {}))
+
+
+def _task(run: Run, source: Path, output: Path | str | None, faults: Mapping[int, Fault]) -> Task:
+    settings = run.settings
     style = styles.find(settings.style.style)
     info = probe(source, max_pixels=settings.max_pixels)
-    output = Path(output) if output else default_output(source, settings.style.style)
-    log = settings.output.anomaly_log or default_log(output)
-    run.check_names(output, log, source)
+    output = Path(output) if output else default_result(source, style.name)
     choice = choose_device(settings.style.device, settings.style.precision)
-    use_threads_sparingly()
-    for text in info.notes:
-        run.note(text)
-    painting = _Painting(run, style, info, choice, faults or {})
-    return run.do(
-        Task(
-            source=source,
-            output=output,
-            log=log,
-            info=info,
-            style=style.name,
-            device=choice.reason,
-            header={"weights_sha256": style.sha256},
-            facts=painting.facts(),
-            stages=painting.stages,
-        )
+    painting = _Painting(run, style, info, choice, faults)
+    return Task(
+        source=source,
+        output=output,
+        log=settings.output.anomaly_log or default_log(output),
+        info=info,
+        style=style.name,
+        device=choice.reason,
+        header={"weights_sha256": style.sha256},
+        facts=painting.facts(),
+        stages=painting.stages,
     )
-
-
-def default_output(source: Path, style: str) -> Path:
-    """Where the result goes when nobody says: `in.mp4` -> `in.oil.mp4`."""
-    return source.with_name(fitting_name(source.stem, f".{style}{result_suffix(source.suffix)}"))
 
 
 class _Painting:
@@ -197,4 +202,4 @@ def unchecked(batches: Iterable[StyledBatch]) -> Generator[FinishedFrame, None, 
             )
 
 
-__all__ = ["Report", "default_output", "stylize_video"]
+__all__ = ["Report", "is_done", "stylize_video"]

@@ -156,6 +156,15 @@ class Run:
             log.summary(stage_seconds=dict(self.watch.seconds), notes=self.notes)
         return self._finish(task, log, time.perf_counter() - started)
 
+    def is_done(self, task: Task) -> bool:
+        """Whether this very task came to its end before: its log says so, and the output is there."""
+        header = read_header(task.log)
+        if header is None or header.get("run") != self._fingerprint(task):
+            return False
+        return any(line.get("type") == "summary" for line in read_lines(task.log)) and (
+            task.output is None or task.output.is_file()
+        )
+
     def _output(self, task: Task, fingerprint: str) -> Output | None:
         if task.output is None:
             return None

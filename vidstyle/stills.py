@@ -27,7 +27,7 @@ from vidstyle.models.generator import Generator as PaintNetwork
 from vidstyle.models.load import load
 from vidstyle.settings import StyleSettings
 from vidstyle.stylize import Look, Painter
-from vidstyle.suffixes import STILLS, VIDEOS, fitting_name
+from vidstyle.suffixes import STILLS, VIDEOS, default_result, fitting_name
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 """What Pillow may take a file for. It knows others by their content that start programs (EPS) or lead elsewhere."""
@@ -86,7 +86,7 @@ def stylize_image(
     started = time.perf_counter()
     settings = settings or StyleSettings()
     source = Path(source)
-    output = Path(output) if output else default_picture(source, settings.style)
+    output = Path(output) if output else default_result(source, settings.style)
     _check_kind(output)
     check_target(output, source, overwrite)
     picture = read_picture(source, max_pixels=max_pixels)
@@ -101,11 +101,6 @@ def stylize_image(
     seconds = time.perf_counter() - started
     listener(RunFinished(str(output), 1, 0, 0, 0, seconds, checked=False))
     return output
-
-
-def default_picture(source: Path, style: str) -> Path:
-    """Where the result goes when nobody says: `photo.jpg` -> `photo.oil.jpg`."""
-    return source.with_name(fitting_name(source.stem, f".{style}{source.suffix}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from pathlib import Path
 
 STILLS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 """Pictures with these endings are painted as stills."""
@@ -38,6 +39,11 @@ def result_suffix(source_suffix: str) -> str:
     """The ending of a result: the source's own where any codec fits in, else Matroska, which holds any sound."""
     ending = source_suffix.lower()
     return source_suffix if ending in STILLS | KEPT else ".mkv"
+
+
+def default_result(source: Path, style: str) -> Path:
+    """Where a result goes when nobody says: `in.mp4` -> `in.oil.mp4`, `photo.jpg` -> `photo.oil.jpg`."""
+    return source.with_name(fitting_name(source.stem, f".{style}{result_suffix(source.suffix)}"))
 
 
 LONGEST_NAME = 231
