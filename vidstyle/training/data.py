@@ -1,10 +1,10 @@
-"""Pictures to learn from: found, painted once by a teacher, kept on disk, cropped at random."""
+"""Pairs to learn from: pictures found, painted once by a teacher, kept on disk, cropped at random."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vidstyle.frames import Motion
 from vidstyle.guides import TABLE, StrokeField
+from vidstyle.training.teachers import Teacher
 
 log = logging.getLogger("vidstyle")
 
@@ -28,12 +29,11 @@ SCALES = (0.55, 1.3)
 """Pictures are shrunk or enlarged by a random factor between these."""
 LARGEST = 448
 """Longest side, in pixels, of the part of a picture that is painted."""
-FIELD_UNIT = 32
-"""A stored field is field * FIELD_UNIT + 128 as uint8."""
+GUIDE_UNIT = 32
+"""Guides are stored as guide * GUIDE_UNIT + 128, uint8."""
 
 Array = NDArray[Any]
 Bytes = NDArray[Any]
-Teacher = Callable[[Array, Array], Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,16 @@ class Pair:
     """[H, W, 3] RGB."""
     painted: Bytes
     """[H, W, 3] RGB."""
-    field: Bytes
-    """[H, W], see FIELD_UNIT."""
+    guides: Bytes
+    """[H, W, C], see GUIDE_UNIT."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.source.shape[0], self.source.shape[1]
+
+    def part(self, rows: slice, columns: slice) -> Pair:
+        return Pair(*(array[rows, columns] for array in (self.source, self.painted, self.guides)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class Sample:
     painted: Tensor
     """[N, 3, h, w]"""
     guides: Tensor
-    """[N, 1, h, w]"""
+    """[N, C, h, w]"""
 
 
 def find(places: Sequence[Path]) -> list[Path]:
@@ -89,19 +97,21 @@ def read(path: Path) -> Iterator[Bytes]:
         video.release()
 
 
-def still_field(picture: Array, origin: tuple[float, float] = (0.0, 0.0)) -> Array:
-    """The stroke field [H, W] of a single picture, float32 [H, W, 3] in [0, 1]."""
+def still_guides(picture: Array, planes: Sequence[str], origin: tuple[float, float] = (0.0, 0.0)) -> Array:
+    """The guide planes [H, W, C] of a single picture, float32 [H, W, 3] in [0, 1]."""
     height, width = picture.shape[:2]
     scale = min(1.0, 320 / max(width, height))
     zero = np.zeros((max(8, round(height * scale)), max(8, round(width * scale)), 2), np.float32)
     frame = torch.from_numpy(picture).permute(2, 0, 1)[None]
     with torch.inference_mode():
-        field = StrokeField((width, height), "cpu", origin)(frame, [Motion(zero, zero, True, 0)], [0])
-    return field[0, 0].numpy()
+        guides = StrokeField((width, height), "cpu", origin, planes)(
+            frame, [Motion(zero, zero, True, 0)], [0]
+        )
+    return guides[0].permute(1, 2, 0).contiguous().numpy()
 
 
 def paint(picture: Bytes, teacher: Teacher, random: np.random.Generator) -> Pair:
-    """Scale and crop the picture at random, and have the teacher paint it on a random piece of the stroke field."""
+    """Scale and crop the picture at random, and have the teacher paint it with a random piece of the guides."""
     scale = random.uniform(*SCALES)
     scale = min(scale, 2.5 * LARGEST / max(picture.shape[:2]))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -109,10 +119,10 @@ def paint(picture: Bytes, teacher: Teacher, random: np.random.Generator) -> Pair
     top, left = (int(random.integers(0, max(1, side - LARGEST + 1))) for side in picture.shape[:2])
     picture = picture[top : top + LARGEST, left : left + LARGEST]
     source = picture.astype(np.float32) / 255
-    field = still_field(source, (random.uniform(0, TABLE), random.uniform(0, TABLE)))
-    # The generator sees the field as it is stored, so the teacher paints on that one.
-    stored = np.clip(np.round(field * FIELD_UNIT + 128), 0, 255).astype(np.uint8)
-    painted = teacher(source, (stored.astype(np.float32) - 128) / FIELD_UNIT)
+    guides = still_guides(source, teacher.guides, (random.uniform(0, TABLE), random.uniform(0, TABLE)))
+    # The generator sees the guides as they are stored, so the teacher paints on those.
+    stored = np.clip(np.round(guides * GUIDE_UNIT + 128), 0, 255).astype(np.uint8)
+    painted = teacher.paint(source, (stored.astype(np.float32) - 128) / GUIDE_UNIT)
     return Pair(picture, np.round(painted * 255).astype(np.uint8), stored)
 
 
@@ -137,7 +147,7 @@ def painted_pairs(
         if not kept:
             unreadable += 1
             log.warning("%s cannot be read as a picture or video; it is left out", path.name)
-        pairs += [pair for pair in kept if min(pair.field.shape) >= smallest]
+        pairs += [pair for pair in kept if min(pair.size) >= smallest]
     return pairs, unreadable
 
 
@@ -147,7 +157,7 @@ def _store(path: Path, pairs: Sequence[Pair]) -> None:
         arrays |= {
             f"{i:04d}-source": pair.source,
             f"{i:04d}-painted": pair.painted,
-            f"{i:04d}-field": pair.field,
+            f"{i:04d}-guides": pair.guides,
         }
     part = path.with_suffix(".part")
     with part.open("wb") as file:
@@ -158,28 +168,26 @@ def _store(path: Path, pairs: Sequence[Pair]) -> None:
 def _load(path: Path) -> list[Pair]:
     with np.load(path) as arrays:
         names = sorted({name.split("-")[0] for name in arrays.files})
-        return [Pair(arrays[f"{n}-source"], arrays[f"{n}-painted"], arrays[f"{n}-field"]) for n in names]
+        return [Pair(*(arrays[f"{n}-{part}"] for part in ("source", "painted", "guides"))) for n in names]
 
 
 def crops(pairs: Sequence[Pair], count: int, size: int, random: np.random.Generator) -> Sample:
     """`count` random crops of size x size pixels."""
     chosen = []
     for pair in (pairs[i] for i in random.integers(0, len(pairs), count)):
-        top, left = (int(random.integers(0, side - size + 1)) for side in pair.field.shape)
-        part = slice(top, top + size), slice(left, left + size)
-        chosen.append(Pair(pair.source[part], pair.painted[part], pair.field[part]))
+        top, left = (int(random.integers(0, side - size + 1)) for side in pair.size)
+        chosen.append(pair.part(slice(top, top + size), slice(left, left + size)))
     return sample(chosen)
 
 
 def sample(pairs: Sequence[Pair]) -> Sample:
     """Pairs of equal size as tensors."""
 
-    def pictures(arrays: list[Bytes]) -> Tensor:
-        return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float().div_(255)
+    def planes(arrays: list[Bytes]) -> Tensor:
+        return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float()
 
-    field = torch.from_numpy(np.stack([p.field for p in pairs]))[:, None]
     return Sample(
-        pictures([p.source for p in pairs]),
-        pictures([p.painted for p in pairs]),
-        (field.float() - 128) / FIELD_UNIT,
+        planes([p.source for p in pairs]).div_(255),
+        planes([p.painted for p in pairs]).div_(255),
+        planes([p.guides for p in pairs]).sub_(128).div_(GUIDE_UNIT),
     )
