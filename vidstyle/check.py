@@ -81,7 +81,14 @@ def check_video(
         log = settings.output.anomaly_log or default_log(output)
     else:
         log = settings.output.anomaly_log or default_log(stylised, ending=LOG_ENDING, key="stylised")
-    ours = {"input": str(source), "stylised": str(stylised), "output": output and str(output)}
+    used = settings.what_shapes_pictures()
+    del used["style"]
+    ours = {
+        "input": str(source),
+        "stylised": str(stylised),
+        "output": output and str(output),
+        "settings": used,
+    }
     run.check_names(output, log, source, stylised, ours=ours)
     use_threads_sparingly()
     original, notes = alike(original, painted)
@@ -96,7 +103,7 @@ def check_video(
             log=log,
             info=checking.stylised,
             device=f"cpu ({cores()} cores)",
-            header={"pairing": checking.pairing.by},
+            header={"settings": used, "pairing": checking.pairing.by},
             facts={
                 "inputs": [identity(source), identity(stylised)],
                 "weights": [entry.sha256 for entry in manifest()["networks"].values()],

@@ -92,6 +92,8 @@ class RunFinished:
     """The first few of the flagged frames."""
     stylised: str | None = None
     """The video that was checked, where it was painted before."""
+    unpaired: int = 0
+    """How many of its frames could not be checked, for the source has none for them."""
 
 
 Event = RunStarted | FrameDone | StageTimes | Note | RunFinished

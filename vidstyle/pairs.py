@@ -61,12 +61,13 @@ def plan(source: FrameTimes, stylised: FrameTimes, *, name: str) -> Pairing:
     """
     offset = _offset(source, stylised)
     fewer, more = sorted((len(source), len(stylised)))
+    notes = []
+    if len(stylised) == 1:
+        notes.append("A single frame cannot be compared with others: few faults can be found in it.")
     by_number = more - fewer <= max(2, more // 100) and 10 * (more - fewer) <= more
     if not _agree(source, stylised, offset) and by_number:
-        note = "The frames of SOURCE and STYLISED have other times"
-        return Pairing(
-            "number", Fraction(0), Fraction(0), Fraction(1), (f"{note}: they are paired by number.",)
-        )
+        notes += _notes_by_number(source, stylised)
+        return Pairing("number", Fraction(0), Fraction(0), Fraction(1), tuple(notes))
 
     first, last = float(offset), float(offset) + stylised.length
     common = min(source.length, last) - max(0.0, first)
@@ -78,7 +79,7 @@ def plan(source: FrameTimes, stylised: FrameTimes, *, name: str) -> Pairing:
             hint="give the source that it was made of, cut to the same part",
         )
     half = min(source.period, stylised.period) / 2
-    return Pairing("time", offset, half, source.period, tuple(_notes(source, stylised, offset)))
+    return Pairing("time", offset, half, source.period, (*notes, *_notes_by_time(source, stylised, offset)))
 
 
 def _offset(source: FrameTimes, stylised: FrameTimes) -> Fraction:
@@ -101,10 +102,16 @@ def _agree(source: FrameTimes, stylised: FrameTimes, offset: Fraction) -> bool:
     apart = np.minimum(np.abs(wanted - before), np.abs(wanted - after))
     same = apart <= SAME_TIME * float(min(source.period, stylised.period))
     inside = wanted <= source.seconds[-1] + float(source.period)
-    return bool(same[inside].mean() >= AGREEING and inside.mean() >= LEAST_COMMON)
+    return bool(inside.mean() >= AGREEING and same[inside].mean() >= AGREEING)
 
 
-def _notes(source: FrameTimes, stylised: FrameTimes, offset: Fraction) -> Iterator[str]:
+def _notes_by_number(source: FrameTimes, stylised: FrameTimes) -> Iterator[str]:
+    yield "The frames of SOURCE and STYLISED have other times: they are paired by number."
+    if (missing := len(source) - len(stylised)) > 0:
+        yield f"STYLISED has fewer frames than SOURCE: the last {missing} of SOURCE have no counterpart."
+
+
+def _notes_by_time(source: FrameTimes, stylised: FrameTimes, offset: Fraction) -> Iterator[str]:
     rates = [float(1 / times.period) for times in (stylised, source)]
     if abs(rates[0] / rates[1] - 1) > SAME_RATE:
         yield (

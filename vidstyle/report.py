@@ -99,6 +99,8 @@ class Counts:
     repaired: int = 0
     kept: int = 0
     input_damage: int = 0
+    unpaired: int = 0
+    """Frames of a video that was only checked for which there was no source frame to judge them by."""
 
     def add(self, line: dict[str, Any]) -> None:
         """Count one line of the log."""
@@ -110,6 +112,7 @@ class Counts:
         self.flagged += bool(line.get("flagged"))
         self.repaired += line.get("action") in ("repaired", "restyled")
         self.kept += line.get("action") == "kept"
+        self.unpaired += line.get("reference") == "unpaired"
 
 
 class AnomalyLog:

@@ -123,7 +123,7 @@ class Run:
     ) -> None:
         """Find out before any work whether output and log can be written. Raises OutputError, UsageError.
 
-        ours: as in `check_log`.
+        ours: see `check_log`.
         """
         overwrite = self.settings.output.overwrite
         if output:
@@ -244,17 +244,14 @@ class Run:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def _header(self, task: Task) -> dict[str, object]:
-        settings = self.settings.what_shapes_pictures()
-        if task.style is None:
-            del settings["style"]
         return {
             "version": __version__,
             "input": str(task.source),
             "stylised": _name(task.stylised),
             "output": _name(task.output),
             "style": task.style,
+            "settings": self.settings.what_shapes_pictures(),
             **task.header,
-            "settings": settings,
             "device": task.device,
         }
 
@@ -305,6 +302,7 @@ class Run:
                 checked=self.settings.check.detect,
                 stage_seconds=report.stage_seconds,
                 first_flagged=tuple(log.first_flagged),
+                unpaired=counts.unpaired,
                 stylised=_name(task.stylised),
             )
         )

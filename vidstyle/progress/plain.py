@@ -91,8 +91,9 @@ class JsonView(ProgressView):
     stages    at most one a second. seconds: how long each stage has worked, by name
     note      text: something the user should know
     finished  output, log (or null): paths; frames, flagged, repaired, kept: counts; seconds; stages: as above;
-              stylised: as above; first_flagged: the first few flagged frames, each with frame, time, score, reasons,
-              region (x, y, width, height or null) and action as in the log
+              stylised: as above; unpaired: those of its frames that could not be checked; first_flagged: the first
+              few flagged frames, each with frame, time, score, reasons, region (x, y, width, height or null) and
+              action as in the log
     error     error: what went wrong, a sentence; hint: what to do, or null; name: what it is about, or null;
               exit_code: what the process will end with
 
@@ -157,6 +158,7 @@ class JsonView(ProgressView):
                     seconds=event.seconds,
                     stages=event.stage_seconds,
                     stylised=event.stylised,
+                    unpaired=event.unpaired,
                     first_flagged=[_flagged(frame) for frame in event.first_flagged],
                 )
 

@@ -153,8 +153,12 @@ def outcome(run: RunFinished) -> list[str]:
     """
     length = clock(run.seconds) if run.seconds >= 10 else f"{run.seconds:.1f} s"
     rate = f" ({speed(run.frames / run.seconds)})" if run.seconds > 0 and run.frames > 1 else ""
-    checked = " checked" if run.stylised else ""
-    words = [f"{plural(run.frames, 'frame')}{checked} in {length}{rate}"]
+    count = (
+        f"{plural(run.frames - run.unpaired, 'frame')} checked"
+        if run.stylised
+        else plural(run.frames, "frame")
+    )
+    words = [f"{count} in {length}{rate}"]
     if not run.checked:
         return [*words, "not checked"]
     if not run.flagged:
