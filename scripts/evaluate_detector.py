@@ -4,7 +4,8 @@
     python scripts/evaluate_detector.py ../shared/anomaly_bench/anomaly_bench.py --videos ../shared/data/video \
         --seeds 1 7 21
 
-The bench makes the cases and scores what is written here: one JSON line per frame, and the repaired clip.
+The bench makes the cases and scores what is written here: one JSON line per frame, and the repaired clip. With
+`--command` they come from `vidstyle check`, files and all: the same figures, more slowly.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from vidstyle.flow import track_motion
 from vidstyle.frames import Batch, FinishedFrame, StyledBatch
 from vidstyle.models.features import FeatureNetwork
 from vidstyle.models.load import load_features
+from vidstyle.report import read_lines
 
 BATCH = 8
 RATE = 25
@@ -120,6 +122,26 @@ def run_case(case: Path, results: Path, features: FeatureNetwork) -> tuple[int, 
     return len(finished), seconds
 
 
+def run_command(case: Path, results: Path) -> tuple[int, float]:
+    """As `run_case`, but by the real command."""
+    log, repaired = results / f"{case.name}.jsonl", results / f"{case.name}.mkv"
+    command = [
+        sys.executable,
+        "-m",
+        "vidstyle",
+        "check",
+        case / "source.mkv",
+        case / "styled.mkv",
+        "-y",
+        "-q",
+    ]
+    subprocess.run(
+        [*map(str, command), "-o", str(repaired), "--anomaly-log", str(log), "--codec", "ffv1"], check=True
+    )
+    summary = list(read_lines(log))[-1]
+    return summary["frames"], summary["stage_seconds"]["detect"]
+
+
 def run_seed(args: argparse.Namespace, seed: int, folder: Path, features: FeatureNetwork) -> dict[str, float]:
     """Make the cases of one seed, run them, and return the bench's figures."""
     cases, results = folder / f"cases{seed}", folder / f"results{seed}"
@@ -127,7 +149,10 @@ def run_seed(args: argparse.Namespace, seed: int, folder: Path, features: Featur
     if not cases.is_dir():
         make = ["make", "--videos", str(args.videos), "--out", str(cases), "--seed", str(seed)]
         subprocess.run([sys.executable, str(args.bench), *make], check=True, stdout=subprocess.DEVNULL)
-    runs = [run_case(case, results, features) for case in sorted(cases.iterdir()) if case.is_dir()]
+    folders = [case for case in sorted(cases.iterdir()) if case.is_dir()]
+    runs = [
+        run_command(case, results) if args.command else run_case(case, results, features) for case in folders
+    ]
     frames, seconds = (sum(column) for column in zip(*runs, strict=True))
     score = ["score", "--cases", str(cases), "--results", str(results), "--json"]
     done = subprocess.run(
@@ -151,6 +176,7 @@ def main() -> None:
     parser.add_argument("--videos", type=Path, required=True, help="the clips it makes its cases of")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 7])
     parser.add_argument("--folder", type=Path, help="where to keep cases and results (default: thrown away)")
+    parser.add_argument("--command", action="store_true", help="run `vidstyle check` on the files")
     args = parser.parse_args()
 
     torch.set_num_threads(1)
@@ -163,7 +189,9 @@ def main() -> None:
             if len(rows) == 1:
                 print("seed", *(f"{title:>9}" for title in rows[0]))
             print(f"{seed:4}", *(f"{value:9.3f}" for value in rows[-1].values()), flush=True)
-        print("mean", *(f"{np.mean([row[title] for row in rows]):9.3f}" for title in rows[0]))
+        columns = [[row[title] for row in rows] for title in rows[0]]
+        print("mean", *(f"{np.mean(column):9.3f}" for column in columns))
+        print(" +- ", *(f"{np.std(column):9.3f}" for column in columns), "standard deviation over the seeds")
 
 
 if __name__ == "__main__":
