@@ -46,9 +46,7 @@ class Jobs:
     """Files in folders that are no videos or pictures by their names."""
 
 
-def find_jobs(
-    inputs: Sequence[Path], output: Path | None, *, style: str, styles: Iterable[str] = ()
-) -> Jobs:
+def find_jobs(inputs: Sequence[Path], output: Path | None, *, style: str, styles: Iterable[str] = ()) -> Jobs:
     """The files named, and in place of a folder the videos and pictures in it.
 
     style, styles: the one asked for and all there are; what a folder holds of results in them is no input.
@@ -106,7 +104,12 @@ class Batch:
     """Paints several files one after the other; what fails stops none of the others."""
 
     def __init__(
-        self, jobs: Jobs, *, style: str, say: Callable[[str], object], complain: Callable[[VidstyleError], object]
+        self,
+        jobs: Jobs,
+        *,
+        style: str,
+        say: Callable[[str], object],
+        complain: Callable[[VidstyleError], object],
     ) -> None:
         self._jobs = jobs
         self._style = style

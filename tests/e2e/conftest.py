@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.e2e.forked import Herd
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,3 +30,10 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
         capture_output=True,
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def herd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Herd]:
+    """Runs the command without its start-up."""
+    with Herd(tmp_path_factory.mktemp("words")) as herd:
+        yield herd

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.e2e.command import frame_lines, frames, paint, psnr, sound_packets, times, vidstyle
 from tests.media_factory import BT709, BT709_FULL, MATRICES, Clip, Sound, make_clip
@@ -208,7 +209,7 @@ def test_a_folder_paints_everything_in_it_and_survives_a_bad_file(sample: Path, 
     assert done.returncode == 3
     assert len(times(results / "a.mp4")) == len(times(results / "b.mkv")) == 5
     assert "broken.mp4" in done.stderr
-    assert "2 of 3" in done.stderr
+    assert "3 files: 2 painted, 1 failed" in done.stderr
 
 
 def test_a_folder_painted_again_is_not_painted_twice(tmp_path: Path) -> None:
@@ -260,7 +261,6 @@ def test_closed_standard_streams_do_not_matter(tmp_path: Path) -> None:
 
 
 def test_a_still_is_painted(sample: Path, tmp_path: Path) -> None:
-    from PIL import Image
 
     picture = next(frames(sample))
     Image.fromarray(picture).save(tmp_path / "photo.png")
