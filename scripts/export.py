@@ -28,6 +28,8 @@ from vidstyle.errors import InputError, ResourceError, UsageError, VidstyleError
 from vidstyle.models.dcgan import NoiseGenerator
 from vidstyle.training.data import find, read, still_guides
 from vidstyle.training.recipes.adversarial import GENERATORS
+from vidstyle.training.state import read_state
+from vidstyle.training.teachers import TEACHERS
 
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
 NETWORKS: dict[str, type[nn.Module]] = {**GENERATORS, "noise": NoiseGenerator}
@@ -55,13 +57,15 @@ CLOSE = 40.0
 """PSNR in dB that float16 weights and ONNX must reach; 8 bits of a picture end at about 59."""
 
 
-def network_of(state: dict[str, Any], name: str) -> tuple[nn.Module, dict[str, Any]]:
+def network_of(state: dict[str, Any], name: str, style: str) -> tuple[nn.Module, dict[str, Any]]:
     """The averaged network called `name` of a training state, float32, and what was built."""
     if name not in state["built"]:
         raise UsageError(
             f"The run has no network {name!r}.", hint=f"choose one of {', '.join(state['built'])}"
         )
-    built = state["built"][name]
+    built = dict(state["built"][name])
+    if built["network"] == "generator":
+        built.setdefault("guides", list(TEACHERS[style].guides) if style in TEACHERS else [])
     network = NETWORKS[built["network"]](**built["settings"])
     network.load_state_dict(state["averages"][name])
     return network.eval().requires_grad_(False), built
@@ -76,7 +80,7 @@ def export(
     Raises UsageError, InputError.
     """
     state = read_state(state_file)
-    network, built = network_of(state, name or next(iter(state["built"]), "generator"))
+    network, built = network_of(state, name or next(iter(state["built"]), "generator"), style)
     tensors = {key: value.half().contiguous() for key, value in network.state_dict().items()}
     if not all(torch.isfinite(value).all() for value in tensors.values()):
         raise InputError("Weights are not finite or do not fit into float16.", name=str(state_file))
@@ -91,16 +95,6 @@ def export(
     manifest["styles" if built["network"] == "generator" else "networks"][style] = entry
     write(manifest_file, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
     return entry
-
-
-def read_state(path: Path) -> dict[str, Any]:
-    try:
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    except FileNotFoundError:
-        raise InputError(
-            "There is no training state.", name=str(path), hint="name the folder of a run"
-        ) from None
-    return state
 
 
 def write(path: Path, data: bytes) -> None:
@@ -246,7 +240,7 @@ def compare(state_file: Path, entry: dict[str, Any], args: argparse.Namespace) -
             "An ONNX file is checked on real frames.", hint="name a clip or pictures with --frames"
         )
     state = read_state(state_file)
-    network, _ = network_of(state, args.network or next(iter(state["built"])))
+    network, _ = network_of(state, args.network or next(iter(state["built"])), args.style)
     given = inputs(entry, getattr(network, "size_multiple", 1), args.frames)
     wanted = [network(*one) for one in given]
     shipped = exported(entry, args.checkpoints)

@@ -32,6 +32,9 @@ LARGEST = 448
 GUIDE_UNIT = 32
 """Guides are stored as guide * GUIDE_UNIT + 128, uint8."""
 
+GREY, DARK = 0.1, 0.25
+"""Shares of the pictures that are made black and white, and darker."""
+
 Array = NDArray[Any]
 Bytes = NDArray[Any]
 
@@ -117,13 +120,23 @@ def paint(picture: Bytes, teacher: Teacher, random: np.random.Generator) -> Pair
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=interpolation)
     top, left = (int(random.integers(0, max(1, side - LARGEST + 1))) for side in picture.shape[:2])
-    picture = picture[top : top + LARGEST, left : left + LARGEST]
+    picture = toned(picture[top : top + LARGEST, left : left + LARGEST], random)
     source = picture.astype(np.float32) / 255
     guides = still_guides(source, teacher.guides, (random.uniform(0, TABLE), random.uniform(0, TABLE)))
     # The generator sees the guides as they are stored, so the teacher paints on those.
     stored = np.clip(np.round(guides * GUIDE_UNIT + 128), 0, 255).astype(np.uint8)
     painted = teacher.paint(source, (stored.astype(np.float32) - 128) / GUIDE_UNIT)
     return Pair(picture, np.round(painted * 255).astype(np.uint8), stored)
+
+
+def toned(picture: Bytes, random: np.random.Generator) -> Bytes:
+    """Some pictures in black and white, some as in the dark: films are not all as bright as photographs."""
+    if random.random() < GREY:
+        picture = np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
+    if random.random() < DARK:
+        shade = (picture / 255.0) ** random.uniform(1, 2) * random.uniform(0.25, 1)
+        picture = np.round(255 * shade).astype(np.uint8)
+    return picture
 
 
 def painted_pairs(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -26,6 +25,7 @@ from torch import Tensor, distributed
 from vidstyle.training.datasets import Batch, Draw
 from vidstyle.training.engine import Engine
 from vidstyle.training.recipes.base import Recipe
+from vidstyle.training.state import read_state, write_state
 
 log = logging.getLogger("vidstyle")
 
@@ -173,16 +173,11 @@ class Trainer:
             "settings": asdict(self.recipe.settings),
             "built": self.recipe.built(),
         }
-        part = self.folder / "state.part"
-        with part.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.folder / "state.pt")
+        write_state(self.folder / "state.pt", state)
 
     def load(self, path: Path, *, networks_only: bool = False) -> None:
         """Continue from a saved state; with `networks_only`, take just its networks and begin at step 0."""
-        state = torch.load(path, weights_only=True, map_location=self.engine.device)
+        state = read_state(path, self.engine.device)
         if networks_only:
             self.engine.restore_networks(state)
             return
