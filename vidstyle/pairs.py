@@ -120,7 +120,7 @@ def _notes_by_time(source: FrameTimes, stylised: FrameTimes, offset: Fraction) -
     if offset:
         yield (
             f"STYLISED begins {float(offset):.3f} s after SOURCE: "
-            f"the first {int(np.sum(source.seconds < float(offset - source.period / 2)))} frames of SOURCE have no "
+            f"the first {int(np.sum(source.seconds < float(offset - source.period / 2)))} frame(s) of SOURCE have no "
             "counterpart."
         )
     elif abs(shift := float(stylised.start - source.start)) > float(min(source.period, stylised.period)) / 2:
