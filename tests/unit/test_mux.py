@@ -551,3 +551,14 @@ def test_real_clips_pass_through(shared: Path, tmp_path: Path, name: str, suffix
     for track, found in new_sound.items():
         assert found == old_sound[track][: len(found)]
         assert length or len(found) == len(old_sound[track])
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_tracks_of_unknown_codecs_are_left_out_and_named(suffix: str, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mkv", frames=4, sounds=[Sound("libopus")], subtitles=[(0, 100, "Words")])
+    data = clip.path.read_bytes()
+    clip.path.write_bytes(data.replace(b"A_OPUS", b"A_OPSU").replace(b"S_TEXT/UTF8", b"S_TXET/UTF8"))
+    passed = pass_through(clip.path, tmp_path / f"out{suffix}")
+    assert len(times(passed.output)) == 4
+    for kind in ("sound", "subtitle"):
+        assert any(kind in note and "left out" in note and "unknown codec" in note for note in passed.notes)

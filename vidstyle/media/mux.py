@@ -270,7 +270,7 @@ class _Tracks:
             self._place(stream, _copy(stream, self.output), CopySubtitles)
         elif (
             codec is not None
-            and stream.name in _TEXT_SUBTITLES
+            and _codec(stream) in _TEXT_SUBTITLES
             and self._fits(lambda output: ConvertText(output, stream, codec, self.timeline))
         ):
             track = ConvertText(self.output, stream, codec, self.timeline)
@@ -285,7 +285,7 @@ class _Tracks:
             return
         data = _first_packet(self.source, stream.index) if self.container.cover == "attachment" else None
         if data:
-            suffix, kind = ("png", "image/png") if stream.name == "png" else ("jpg", "image/jpeg")
+            suffix, kind = ("png", "image/png") if _codec(stream) == "png" else ("jpg", "image/jpeg")
             self.output.add_attachment(f"cover.{suffix}", kind, data)
         else:
             self.note(f"The cover picture was left out: {self.container.name} cannot hold it.")
@@ -402,4 +402,9 @@ def _time(packet: Packet[Any]) -> Fraction:
 def _name(stream: Stream) -> str:
     kind = {"audio": "sound", "subtitle": "subtitle"}[stream.type]
     language = f", {stream.language}" if stream.language not in (None, "und") else ""
-    return f"The {kind} track {stream.index} ({stream.name or 'unknown codec'}{language})"
+    return f"The {kind} track {stream.index} ({_codec(stream) or 'unknown codec'}{language})"
+
+
+def _codec(stream: Stream) -> str | None:
+    """The name of a track's codec; None where FFmpeg does not know it."""
+    return stream.codec_context.name if stream.codec_context is not None else None
