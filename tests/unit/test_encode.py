@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import pytest
 
-from vidstyle.errors import OutputError, UsageError
+from vidstyle.errors import OutputError, ResourceError, UsageError
 from vidstyle.frames import ColorTags, VideoInfo
 from vidstyle.media.containers import container_for
 from vidstyle.media.encode import EncodeSettings, Encoding, plan_encoding
@@ -95,12 +95,34 @@ def test_an_unknown_option_is_wrong_usage() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [EncodeSettings(preset="nonsense"), EncodeSettings(crf=30, options={"profile": "nonsense"})],
+    ("settings", "option", "words"),
+    [
+        (EncodeSettings(preset="nonsense"), "--preset", "no preset 'nonsense'"),
+        (EncodeSettings(codec="libx265", preset="99"), "--preset", "no preset '99'"),
+        (EncodeSettings(codec="libsvtav1", preset="99"), "--preset", "does not take preset=99"),
+        (EncodeSettings(crf=60), "--crf", "not between 0 and 51"),
+        (EncodeSettings(codec="libx265", crf=52), "--crf", "not between 0 and 51"),
+        (EncodeSettings(codec="libsvtav1", crf=64), "--crf", "not between 0 and 63"),
+        (EncodeSettings(crf=30, options={"aq-mode": "some"}), "--encoder-option", "aq-mode=some"),
+    ],
 )
-def test_an_encoder_that_does_not_open_is_told_without_traceback(settings: EncodeSettings) -> None:
-    with pytest.raises(OutputError, match="libx264 cannot be used here") as caught:
+def test_values_that_an_encoder_does_not_take_are_wrong_usage(
+    settings: EncodeSettings, option: str, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
         plan(settings).open(global_header=True)
+    assert caught.value.name == option
+    assert capfd.readouterr().err == "", "no words of the encoder's own"
+
+
+def test_the_worst_quality_is_taken() -> None:
+    assert plan(EncodeSettings(crf=51)).open(global_header=True)
+    assert plan(EncodeSettings(codec="libvpx-vp9", crf=63), output="out.mkv").open(global_header=True)
+
+
+def test_an_encoder_that_does_not_open_at_all_is_told_without_traceback() -> None:
+    with pytest.raises(OutputError, match="libvpx cannot be used here") as caught:
+        plan(EncodeSettings(codec="libvpx"), output="out.webm", size=(20_000, 16)).open(global_header=True)
     assert caught.value.hint
 
 
@@ -108,10 +130,34 @@ def test_a_missing_card_is_told() -> None:
     encoding = plan(EncodeSettings(codec="h264_nvenc"))
     try:
         encoding.open(global_header=True)
-    except OutputError as error:
-        assert error.hint is not None and "NVIDIA" in error.hint
+    except ResourceError as error:
+        assert "no device" in error.reason
+        assert error.hint is not None and "processor" in error.hint
     else:
         pytest.skip("this machine has an NVIDIA encoder")
+
+
+@pytest.mark.parametrize(
+    ("settings", "source", "words"),
+    [
+        (EncodeSettings(), "yuv422p", "--pix-fmt yuv422p keeps it"),
+        (EncodeSettings(), "yuv422p10le", "--pix-fmt yuv422p10le keeps it"),
+        (EncodeSettings(codec="mpeg4"), "yuv444p", "lower resolution"),
+        (EncodeSettings(codec="mpeg4"), "yuv420p10le", "10 bits a sample are written as 8"),
+        (EncodeSettings(), "rgb24", "RGB is written as YUV"),
+        (EncodeSettings(pix_fmt="yuv420p"), "yuv422p", None),
+        (EncodeSettings(), "yuv420p", None),
+        (EncodeSettings(), "yuv444p", None),
+        (EncodeSettings(), "yuv420p10le", None),
+        (EncodeSettings(), "gray", None),
+        (EncodeSettings(), "pal8", None),
+        (EncodeSettings(codec="ffv1"), "yuv422p", None),
+    ],
+)
+def test_losses_are_told_unless_asked_for(settings: EncodeSettings, source: str, words: str | None) -> None:
+    depth = 16 if source.endswith("10le") else 8
+    notes = plan(settings, output="out.mkv", info=replace(INFO, pix_fmt=source, depth=depth)).notes
+    assert any(words in note for note in notes) if words else not notes
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import cast
 
@@ -17,7 +17,7 @@ from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
 
-from vidstyle.errors import OutputError, UsageError
+from vidstyle.errors import OutputError, ResourceError, UsageError, VidstyleError
 from vidstyle.frames import ColorTags, VideoInfo
 from vidstyle.media.colour import is_rgb, output_pix_fmt, output_tags, set_tags
 from vidstyle.media.containers import Container
@@ -36,6 +36,26 @@ _DEFAULTS: Mapping[str, Mapping[str, str]] = {
 }
 _QUALITY_OPTIONS = ("crf", "cq")
 """How encoders call constant quality, the usual name first."""
+_WORST_QUALITY = {"libx264": 51, "libx264rgb": 51, "libx265": 51}
+"""Where the encoder's own table of options knows no end."""
+_SPEEDS = (
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+)
+_X264_PRESETS = (*_SPEEDS, *map(str, range(len(_SPEEDS))))
+_PRESETS = {"libx264": _X264_PRESETS, "libx264rgb": _X264_PRESETS, "libx265": _X264_PRESETS}
+"""Of encoders that print to the terminal about a preset they do not know."""
+_OPTION_NAMES = {"crf": "--crf", "cq": "--crf", "preset": "--preset"}
+_ANY_NUMBER = 1000
+_ON_A_CARD = ("_nvenc", "_qsv", "_vaapi", "_amf", "_vulkan", "_videotoolbox")
 
 
 @dataclass(frozen=True)
@@ -72,6 +92,8 @@ class Encoding:
     reordered: bool
     """Whether frames may be coded in another order than they are shown in (B-frames)."""
     notes: tuple[str, ...] = ()
+    asked: Mapping[str, str] = field(default_factory=dict)
+    """Those of `options` that the user named."""
 
     def configure(self, context: VideoCodecContext) -> None:
         """Set up an encoder that is not open yet; the container may have set flags already."""
@@ -103,15 +125,39 @@ class Encoding:
         try:
             context.open()
         except (av.FFmpegError, ValueError) as error:
-            raise OutputError(
-                f"The encoder {self.codec} cannot be used here for {self.size[0]}x{self.size[1]} pixels in "
-                f"{self.pix_fmt} ({_words(error)}).",
-                name=f"--codec {self.codec}",
-                hint=_hint(self.codec),
-            ) from error
+            raise self._refusal(error) from error
         if context.options:  # opening takes out what it knows
             unknown = ", ".join(sorted(context.options))
             raise UsageError(f"The encoder {self.codec} has no option {unknown}.", name="--encoder-option")
+
+    def _refusal(self, error: Exception) -> VidstyleError:
+        """Why the encoder does not open: an option that it does not take, no device, or all together."""
+        if self.codec.endswith(_ON_A_CARD):
+            return ResourceError(
+                f"The encoder {self.codec} finds no device it can use ({_words(error)}).",
+                name=f"--codec {self.codec}",
+                hint="without --codec the processor encodes",
+            )
+        others = {name: value for name, value in self.options.items() if name not in self.asked}
+        for name, value in self.asked.items():
+            if self._opens(others) and not self._opens({**others, name: self.options[name]}):
+                option = _OPTION_NAMES.get(name, "--encoder-option")
+                return UsageError(f"The encoder {self.codec} does not take {name}={value}.", name=option)
+        return OutputError(
+            f"The encoder {self.codec} cannot be used here for {self.size[0]}x{self.size[1]} pixels in "
+            f"{self.pix_fmt} ({_words(error)}).",
+            name=f"--codec {self.codec}",
+            hint="see --codec, --preset, --pix-fmt and --encoder-option, or leave them away",
+        )
+
+    def _opens(self, options: Mapping[str, str]) -> bool:
+        context = cast(VideoCodecContext, av.CodecContext.create(self.codec, "w"))
+        replace(self, options=options).configure(context)
+        try:
+            context.open()
+        except (av.FFmpegError, ValueError):
+            return False
+        return True
 
     def identity(self) -> str:
         """A hash of all that must not change between segments; the number of threads may."""
@@ -139,7 +185,8 @@ def plan_encoding(
     """
     name = settings.codec or container.video_codec
     codec = _video_encoder(name)
-    options, notes = _options(codec, settings)
+    asked, notes = _asked_options(codec, settings)
+    options = _options(codec, asked)
     wanted = output_pix_fmt(info, size, lossless=_is_lossless(codec, options))
     pix_fmt = _pixel_format(codec, settings.pix_fmt, wanted)
     return Encoding(
@@ -153,7 +200,8 @@ def plan_encoding(
         options=options,
         threads=settings.threads,
         reordered=not container.fixed_rate,
-        notes=notes,
+        notes=(*notes, *(() if settings.pix_fmt else _losses(info, pix_fmt))),
+        asked=asked,
     )
 
 
@@ -169,27 +217,68 @@ def _video_encoder(name: str) -> Codec:
     return codec
 
 
-def _options(codec: Codec, settings: EncodeSettings) -> tuple[dict[str, str], tuple[str, ...]]:
-    known = {option.name for option in av.CodecContext.create(codec, "w").supported_options.private}
-    options = dict(_DEFAULTS.get(codec.name, {}))
-    notes = []
+def _asked_options(codec: Codec, settings: EncodeSettings) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The encoder's options that the user named, by its own names, and what it has no option for."""
+    known = {option.name: option for option in av.CodecContext.create(codec, "w").supported_options.private}
+    asked, notes = {}, []
     if settings.crf is not None:
         quality = next((name for name in _QUALITY_OPTIONS if name in known), None)
         if quality:
-            options[quality] = str(settings.crf)
+            worst = _WORST_QUALITY.get(codec.name, int(min(known[quality].max, _ANY_NUMBER)))
+            if not 0 <= settings.crf <= worst:
+                raise UsageError(
+                    f"{settings.crf} is not between 0 and {worst}, as {codec.name} wants it.", name="--crf"
+                )
+            asked[quality] = str(settings.crf)
         else:
             notes.append(f"{codec.name} has no constant quality, so --crf was ignored.")
     if settings.preset is not None:
         if "preset" in known:
-            options["preset"] = settings.preset
+            asked["preset"] = settings.preset
         else:
             notes.append(f"{codec.name} has no presets, so --preset was ignored.")
-    options |= settings.options
+    asked |= settings.options
+    presets = _PRESETS.get(codec.name)
+    if presets and asked.get("preset", presets[0]) not in presets:
+        raise UsageError(
+            f"The encoder {codec.name} has no preset {asked['preset']!r}.",
+            name="--preset",
+            hint=f"it has {', '.join(_SPEEDS)}",
+        )
+    return asked, tuple(notes)
+
+
+def _options(codec: Codec, asked: Mapping[str, str]) -> dict[str, str]:
+    options = {**_DEFAULTS.get(codec.name, {}), **asked}
     if codec.name == "libx265":  # it prints to the terminal past FFmpeg's log
         options["x265-params"] = ":".join(filter(None, ("log-level=error", options.get("x265-params"))))
     if codec.name == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # errors only
-    return options, tuple(notes)
+    return options
+
+
+def _losses(info: VideoInfo, pix_fmt: str) -> list[str]:
+    """What of the source's samples `pix_fmt` has no room for, a sentence each."""
+    source, result = VideoFormat(info.pix_fmt, 16, 16), VideoFormat(pix_fmt, 16, 16)
+    if source.has_palette or len(source.components) < 3:
+        return []
+    losses = []
+    if is_rgb(source) and not is_rgb(result):
+        losses.append("RGB is written as YUV; --codec libx264rgb --pix-fmt rgb24 keeps it")
+    elif _chroma_samples(result) < _chroma_samples(source):
+        kept = f"; --pix-fmt {_full_chroma(source)} keeps it" if _full_chroma(source) else ""
+        losses.append(f"colour is written at a lower resolution ({info.pix_fmt} as {pix_fmt}){kept}")
+    depths = [layout.components[0].bits for layout in (source, result)]
+    if depths[1] < depths[0] and not (is_rgb(source) and depths[0] <= 8):
+        losses.append(f"{depths[0]} bits a sample are written as {depths[1]}")
+    return [f"{text[0].upper()}{text[1:]}." for text in losses]
+
+
+def _full_chroma(source: VideoFormat) -> str | None:
+    """The pixel format of H.264 that keeps the colour resolution of `source`."""
+    shape = source.chroma_width(), source.chroma_height()
+    family = {(16, 16): "yuv444p", (8, 16): "yuv422p"}.get(shape)
+    return family and family + ("10le" if source.components[0].bits > 8 else "")
 
 
 def _is_lossless(codec: Codec, options: Mapping[str, str]) -> bool:
@@ -240,9 +329,3 @@ def _words(error: Exception) -> str:
     if log:
         return str(log[2]).strip().rstrip(".")
     return str(getattr(error, "strerror", None) or error)
-
-
-def _hint(codec: str) -> str:
-    if "_nvenc" in codec:
-        return "it needs an NVIDIA card with a free encoder; without --codec the processor encodes"
-    return "see --codec, --preset, --pix-fmt and --encoder-option, or leave them away"
