@@ -33,6 +33,8 @@ class Ended:
     returncode: int
     """Negative after a signal; HUNG where it took longer than it was given."""
     seconds: float
+    processor_seconds: float
+    """Does not grow with what else the machine does."""
     megabytes: float
     """The most memory it held."""
     stdout: str
@@ -135,7 +137,12 @@ def _wait(child: int, limit: float) -> dict[str, float]:
         seconds = time.monotonic() - started
         if done:
             code = HUNG if hung else os.waitstatus_to_exitcode(status)
-            return {"returncode": code, "seconds": seconds, "megabytes": usage.ru_maxrss / 1024}
+            return {
+                "returncode": code,
+                "seconds": seconds,
+                "processor_seconds": usage.ru_utime + usage.ru_stime,
+                "megabytes": usage.ru_maxrss / 1024,
+            }
         if seconds > limit and not hung:
             hung = True
             os.killpg(child, signal.SIGKILL)
