@@ -16,6 +16,7 @@ from vidstyle.errors import (
     UsageError,
     VidstyleError,
     bug,
+    is_out_of_memory,
     out_of_memory,
 )
 from vidstyle.suffixes import STILLS, VIDEOS, default_result, fitting_name, result_suffix
@@ -143,10 +144,9 @@ class Batch:
             return "painted"
         except VidstyleError as error:
             self._fail(job, error)
-        except MemoryError:
-            self._fail(job, out_of_memory())
         except Exception as error:  # noqa: BLE001 - a bug that one file brings out stops none of the others
-            self._fail(job, bug(error, name=str(job.source)))
+            name = str(job.source)
+            self._fail(job, out_of_memory(name=name) if is_out_of_memory(error) else bug(error, name=name))
         return "failed"
 
     def _take_name(self, job: Job) -> None:

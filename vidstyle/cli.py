@@ -17,7 +17,7 @@ import click
 
 from vidstyle import __version__
 from vidstyle.batch import Batch, Job, Outcome, find_jobs
-from vidstyle.errors import Interrupted, ResourceError, UsageError, VidstyleError, bug, out_of_memory
+from vidstyle.errors import Interrupted, UsageError, VidstyleError, bug, is_out_of_memory, out_of_memory
 from vidstyle.events import Event, Note, RunFinished
 from vidstyle.settings import (
     PRECISIONS,
@@ -34,6 +34,10 @@ from vidstyle.suffixes import STILLS, default_result
 if TYPE_CHECKING:
     from vidstyle.progress import Mode
 
+STOPPED_AT_ONCE = b"""
+vidstyle: error: Stopped at once.
+  hint: the next run on this output goes on with what is left of the work, or removes it
+"""
 BUG_EXIT = 1
 USAGE_EXIT = 2
 
@@ -450,6 +454,8 @@ def _signals_end_the_run() -> Iterator[None]:
         raise Interrupted(number)
 
     def stop_at_once(number: int, _: object) -> NoReturn:
+        with suppress(OSError):
+            os.write(2, STOPPED_AT_ONCE)
         os._exit(128 + number)
 
     handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -511,13 +517,11 @@ def _main(arguments: list[str] | None, debug: bool) -> int:
     except (KeyboardInterrupt, click.Abort):
         _complain(Interrupted(signal.SIGINT))
         return 128 + signal.SIGINT
-    except MemoryError:
-        _complain(out_of_memory())
-        return ResourceError.exit_code
     except BrokenPipeError:
         return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
         if debug:
             traceback.print_exc()
-        _complain(bug(error))
-        return BUG_EXIT
+        told = out_of_memory() if is_out_of_memory(error) else bug(error)
+        _complain(told)
+        return told.exit_code

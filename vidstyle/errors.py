@@ -91,6 +91,15 @@ def bug(error: BaseException, *, name: str | None = None) -> VidstyleError:
     )
 
 
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "Insufficient memory", "bad_alloc")
+"""What torch on the processor and on a card, OpenCV and the C++ library say in exceptions of their own."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that there is no memory left, in whatever way."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
+
+
 def out_of_memory() -> ResourceError:
-    """What a user is told of a MemoryError."""
+    """What a user is told of that."""
     return ResourceError("Memory ran out.", hint="close other programs or use --tile 512")

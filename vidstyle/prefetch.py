@@ -11,6 +11,7 @@ Item = TypeVar("Item")
 
 _END = object()
 _POLL_SECONDS = 0.1
+_ALIVE_SECONDS = 1.0
 
 
 class _Failure:
@@ -35,7 +36,7 @@ def _prefetch(
     thread = threading.Thread(target=_work, args=(items, slots, stop), name=name, daemon=True)
     thread.start()
     try:
-        while (item := slots.get()) is not _END:
+        while (item := _get(slots, thread)) is not _END:
             if isinstance(item, _Failure):
                 raise item.error
             yield item  # type: ignore[misc]
@@ -56,6 +57,16 @@ def _work(items: Iterable[Item], slots: queue.Queue[object], stop: threading.Eve
         close = getattr(items, "close", None)
         if close is not None:
             close()
+
+
+def _get(slots: queue.Queue[object], thread: threading.Thread) -> object:
+    """Wait for an item; one who waits for a thread that died (of memory, say, as it handed its error over) hangs."""
+    while True:
+        try:
+            return slots.get(timeout=_ALIVE_SECONDS)
+        except queue.Empty:
+            if not thread.is_alive() and slots.empty():
+                raise RuntimeError(f"the thread {thread.name} died") from None
 
 
 def _put(slots: queue.Queue[object], item: object, stop: threading.Event) -> bool:
