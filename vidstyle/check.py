@@ -30,6 +30,7 @@ from vidstyle.events import Listener, ignore
 from vidstyle.flow import track_motion
 from vidstyle.frames import Batch, FinishedFrame, StyledBatch, Verdict, VideoInfo
 from vidstyle.media.decode import decode
+from vidstyle.media.mux import BorrowedSound
 from vidstyle.media.probe import probe
 from vidstyle.media.times import frame_times
 from vidstyle.models.load import load_features
@@ -109,6 +110,7 @@ def check_video(
                 "weights": [entry.sha256 for entry in manifest()["networks"].values()],
             },
             stages=checking.stages,
+            sound=checking.sound() if output else None,
         )
     )
 
@@ -132,6 +134,20 @@ class _Checking:
         self.writes = writes
         self.index = 0
         """Of the stylised frame that is being paired."""
+
+    def sound(self) -> BorrowedSound | None:
+        """The source's sound, where the stylised video has none: most tools do not keep it."""
+        wanted = self.run.settings.output.audio and not self.stylised.audio_streams
+        if not wanted or not self.source.audio_streams:
+            return None
+        if self.pairing.by == "number":
+            self.run.note(
+                "STYLISED has no sound, and that of SOURCE does not fit its times: there will be none."
+            )
+            return None
+        self.run.note("STYLISED has no sound: that of SOURCE is taken.")
+        shift = self.stylised_times.start - self.source_times.start - self.pairing.offset
+        return BorrowedSound(self.source.path, shift)
 
     def stages(self, first_index: int) -> Generator[FinishedFrame, None, None]:
         """All stages but the last, chained. Closing the result closes each of them and ends their threads."""

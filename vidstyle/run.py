@@ -29,6 +29,7 @@ from vidstyle.events import FrameDone, Listener, Note, RunFinished, RunStarted, 
 from vidstyle.flow import shrink, to_8_bit
 from vidstyle.frames import FinishedFrame, VideoInfo
 from vidstyle.media.encode import EncodeSettings
+from vidstyle.media.mux import BorrowedSound
 from vidstyle.media.segments import Output, check_output
 from vidstyle.report import AnomalyLog, check_log, read_header, read_lines
 from vidstyle.settings import Settings
@@ -88,6 +89,7 @@ class Task:
     style: str | None = None
     stylised: Path | None = None
     """The video that is checked."""
+    sound: BorrowedSound | None = None
 
 
 class Run:
@@ -176,6 +178,7 @@ class Run:
             fingerprint=fingerprint,
             resume=self.settings.output.resume and read_header(task.log) is not None,
             clip=None if clip.whole else (clip.start, clip.end),
+            sound=task.sound,
             note=self.note,
         )
 

@@ -15,6 +15,7 @@ import torch
 
 from tests.e2e.command import frame_lines, psnr, sound_packets, times, vidstyle
 from tests.media_factory import MATRICES, Sound, make_clip
+from tests.media_output import packets
 from tests.unit.painted_clip import HEIGHT, WIDTH, Picture, paint, pan
 from vidstyle.cli import _main
 from vidstyle.faults import blank, noise
@@ -157,6 +158,22 @@ def test_the_repair_is_better_and_other_tracks_are_those_of_the_stylised_video(
             if index in BAD:
                 after = psnr(frame.to_ndarray(format="rgb24"), STYLED[index])
                 assert after > psnr(spoiled()[index], STYLED[index]) + 4
+
+
+def test_a_silent_video_gets_the_sound_of_its_source_in_time(check: Check, tmp_path: Path) -> None:
+    h264 = {"codec": "libx264", "pix_fmt": "yuv420p"}
+    late = {"pts": range(50, 50 + FRAMES), "sounds": [Sound(delay=2.0)]}
+    source = clip(tmp_path / "in.mp4", SOURCE, **h264, **late)
+    for name, how, tracks in (("sty", {}, 1), ("slow", {"rate": Fraction(20)}, 0)):
+        stylised, fixed = clip(tmp_path / f"{name}.mp4", STYLED, **h264, **how), tmp_path / f"{name}.mkv"
+        done = check(source, stylised, "-o", fixed)
+        assert done.code == 0
+        assert "STYLISED has no sound" in done.words
+        found = packets(fixed, "audio")
+        assert len(found) == tracks
+        for track in found.values():
+            assert track[0][0] == pytest.approx(0, abs=0.03)
+            assert track[-1][0] == pytest.approx(FRAMES / 25, abs=0.05)
 
 
 def test_strict_tells_of_flagged_frames_unless_they_are_mended(

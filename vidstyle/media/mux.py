@@ -9,7 +9,8 @@ import heapq
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -41,6 +42,15 @@ _STOP_SECONDS = 5
 Note = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class BorrowedSound:
+    """The sound of another file, for an input that has none."""
+
+    path: Path
+    shift: Fraction
+    """Seconds to be added to its times to make them times of the input."""
+
+
 def join(
     part: Path,
     source: Path,
@@ -52,16 +62,18 @@ def join(
     *,
     display_matrix: tuple[int, ...] | None,
     clip: tuple[Fraction, Fraction | None] | None,
+    sound: BorrowedSound | None = None,
     note: Note,
 ) -> None:
-    """Write the complete file `part`: the segments' video, and the other tracks of `source`.
+    """Write the complete file `part`: the segments' video, and the other tracks of `source`; `sound` as well.
 
     clip: None for the whole input; otherwise the first frame is moved to time 0 and the other tracks are cut to the
     video's length (to their own end where the clip has none). note: called with one sentence for each thing that
     could not be kept as it was. Raises OSError and FFmpegError where writing fails, InputError where `source` cannot
     be read any more.
     """
-    with open_input(source) as original:
+    with ExitStack() as stack:
+        original = stack.enter_context(open_input(source))
         timeline = _timeline(original, segments, encoding.time_base, clip)
         output = open_output(part, container, **_muxer_options(container, encoding.time_base))
         try:
@@ -72,8 +84,15 @@ def join(
             tracks.add_all(painted, settings)
             output.metadata.update(_kept_tags(original.metadata, timeline))
             _copy_chapters(original, output, container, timeline, note)
-            pictures = _video_packets(segments, folder, encoding, video, timeline)
-            _write(output, video, heapq.merge(pictures, tracks.packets(), key=_time), note)
+            packets = [_video_packets(segments, folder, encoding, video, timeline), tracks.packets()]
+            if sound is not None:
+                lender = stack.enter_context(open_input(sound.path))
+                end = segments[-1].last_pts + segments[-1].last_duration
+                borrowed = _borrowed_timeline(timeline, sound, end * encoding.time_base)
+                loan = _Tracks(output, lender, sound.path, container, borrowed, note)
+                loan.add_sound()
+                packets.append(loan.packets())
+            _write(output, video, heapq.merge(*packets, key=_time), note)
             output.close()
             if not _keeps_pixel_shape(part, encoding.sample_aspect_ratio):
                 ratio = encoding.sample_aspect_ratio
@@ -127,6 +146,12 @@ def _timeline(
     sound = Fraction(original.start_time or 0, av.time_base)
     early = max(-first, -sound if sound < -_PRIMING_SECONDS else Fraction(0))
     return Timeline(max(early, Fraction(0)))
+
+
+def _borrowed_timeline(timeline: Timeline, sound: BorrowedSound, end: Fraction) -> Timeline:
+    """That of a file whose sound is cut to the video, which ends at `end` by the clock of the input."""
+    shift = timeline.shift + sound.shift
+    return Timeline(shift, -shift if -shift > _PRIMING_SECONDS else None, end - sound.shift)
 
 
 def _muxer_options(container: Container, time_base: Fraction) -> dict[str, str]:
@@ -214,6 +239,11 @@ class _Tracks:
                 self._add_cover(stream)
             elif stream.type == "attachment":
                 self._add_attachment(cast(AttachmentStream, stream))
+
+    def add_sound(self) -> None:
+        """Add nothing but the sound; must be called before anything is written."""
+        for stream in self.original.streams.audio:
+            self._add_sound(stream)
 
     def packets(self) -> Iterator[Packet[Any]]:
         """What the input's tracks give, ready to be written."""

@@ -35,7 +35,7 @@ from vidstyle.media.files import (
     replace_file,
     size_in_words,
 )
-from vidstyle.media.mux import check_video, join
+from vidstyle.media.mux import BorrowedSound, check_video, join
 from vidstyle.media.orientation import as_stored, is_identity, swaps_sides
 from vidstyle.media.store import SEGMENT_FRAMES, EncodedPacket, SegmentStore, SegmentWriter
 
@@ -60,8 +60,8 @@ class Output(AbstractContextManager["Output"]):
 
     `fingerprint` names what the frames are made of (input, style, weights, settings): segments left by an earlier run
     are taken over if it is the same and `resume` is set, and `resume_frames` says how many frames they hold. `clip`
-    is the part of the input that is written, (start, end) in seconds, None for all of it: see `mux.join`. `note` gets
-    one sentence for each thing a user should know.
+    is the part of the input that is written, (start, end) in seconds, None for all of it: see `mux.join`. `sound` is
+    taken from another file. `note` gets one sentence for each thing a user should know.
 
     Left without `finish`, or by an error, the output stays as it was and whole segments wait for the next run. All
     methods raise OutputError where writing fails, UsageError where the settings name something that does not exist.
@@ -76,6 +76,7 @@ class Output(AbstractContextManager["Output"]):
         fingerprint: str,
         resume: bool,
         clip: tuple[Fraction, Fraction | None] | None = None,
+        sound: BorrowedSound | None = None,
         note: Callable[[str], None],
     ) -> None:
         self.resume_frames = 0
@@ -83,6 +84,7 @@ class Output(AbstractContextManager["Output"]):
         self._target = real_path(output)
         self._settings = settings
         self._clip = clip
+        self._sound = sound
         self._note = note
         self._resume = resume
         self._container = container_for(output)
@@ -166,6 +168,7 @@ class Output(AbstractContextManager["Output"]):
                     self._settings,
                     display_matrix=self._matrix,
                     clip=self._clip,
+                    sound=self._sound,
                     note=self._note,
                 )
                 replace_file(part, self._target)
