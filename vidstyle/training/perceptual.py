@@ -82,22 +82,23 @@ def load(name: str, weights: Path | None = None) -> nn.Module:
             if path.suffix == ".safetensors"
             else torch.load(path, weights_only=True, map_location="cpu")
         )
-        layers.load_state_dict(
-            {
-                key.removeprefix("features."): value
-                for key, value in tensors.items()
-                if key.startswith("features.") and int(key.split(".")[1]) <= last
-            }
-        )
+        kept = {key.removeprefix("features."): value for key, value in tensors.items() if _before(key, last)}
+        layers.load_state_dict(kept, assign=True)
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise WeightsError(f"Not the weights of torchvision's {name}: {error}.", name=str(path)) from error
     return ImageNetFeatures(layers, TAPS[name])
 
 
+def _before(key: str, last: int) -> bool:
+    return key.startswith("features.") and int(key.split(".")[1]) <= last
+
+
 def _classifier(name: str) -> nn.Sequential:
+    """Its first layers, without weights."""
     from torchvision import models
 
-    network = models.squeezenet1_1() if name == "squeezenet" else models.vgg19()
+    with torch.device("meta"):
+        network = models.squeezenet1_1() if name == "squeezenet" else models.vgg19()
     layers = network.features[: TAPS[name][-1] + 1]
     assert isinstance(layers, nn.Sequential)
     return layers
