@@ -34,7 +34,7 @@ from vidstyle.media.mux import BorrowedSound
 from vidstyle.media.probe import probe
 from vidstyle.media.times import frame_times
 from vidstyle.models.load import load_features
-from vidstyle.pairs import Follower, alike, fit, plan
+from vidstyle.pairs import Follower, alike, fit, likeness, plan
 from vidstyle.prefetch import prefetch
 from vidstyle.run import (
     BATCHES_AHEAD,
@@ -212,14 +212,19 @@ class _Checking:
             keep=self.run.keep if self.writes else None,
         )
         with closing(stylised), ExitStack() as stack:
-            follower: Follower[SourceFrame] | None = None
+            follower: Follower[SourceFrame, Tensor] | None = None
             for batch in stylised:
                 if follower is None:
                     source = stack.enter_context(closing(self._source_frames(self._moment(batch, 0))))
-                    follower = Follower(source, slack=self.pairing.slack, reach=self.pairing.reach)
+                    follower = Follower(
+                        source,
+                        slack=self.pairing.slack,
+                        reach=self.pairing.reach,
+                        likeness=None if self.pairing.exact else _likeness,
+                    )
                 found = []
                 for place, self.index in enumerate(batch.indices):
-                    found.append(follower.at(self._moment(batch, place)))
+                    found.append(follower.at(self._moment(batch, place), batch.pixels[place]))
                 yield from paired(batch, found)
 
     def _moment(self, batch: Batch, place: int) -> Fraction:
@@ -255,6 +260,10 @@ class SourceFrame(NamedTuple):
 
     picture: Tensor
     damaged: bool
+
+
+def _likeness(frame: SourceFrame, stylised: Tensor) -> float:
+    return likeness(frame.picture, stylised)
 
 
 def paired(batch: Batch, found: Sequence[SourceFrame | None]) -> Iterator[StyledBatch | Batch]:

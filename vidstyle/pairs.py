@@ -6,7 +6,8 @@ Both are read once, side by side: `plan` looks at the times of all frames before
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Generic, Literal, TypeVar
@@ -16,12 +17,13 @@ import numpy as np
 from torch import Tensor
 
 from vidstyle.errors import InputError
-from vidstyle.flow import to_array
+from vidstyle.flow import analysis_gray, shrink, to_array
 from vidstyle.frames import VideoInfo
 from vidstyle.media.orientation import swaps_sides
 from vidstyle.media.times import FrameTimes
 
 Item = TypeVar("Item")
+Wanted = TypeVar("Wanted")
 
 SHAPE_TOLERANCE = 0.05
 """By how much the sides' ratio may differ ..."""
@@ -45,6 +47,8 @@ class Pairing:
     by: Literal["time", "number"]
     offset: Fraction
     """Seconds from the first frame of the source to that of the stylised video; 0 by number."""
+    exact: bool
+    """False where tools have dropped or repeated frames: some have no source frame of their own time."""
     slack: Fraction
     """How much later than a stylised frame its source frame may be, in seconds; 0 by number."""
     reach: Fraction
@@ -65,9 +69,10 @@ def plan(source: FrameTimes, stylised: FrameTimes, *, name: str) -> Pairing:
     if len(stylised) == 1:
         notes.append("A single frame cannot be compared with others: few faults can be found in it.")
     by_number = more - fewer <= max(2, more // 100) and 10 * (more - fewer) <= more
-    if not _agree(source, stylised, offset) and by_number:
+    exact = _agree(source, stylised, offset)
+    if not exact and by_number:
         notes += _notes_by_number(source, stylised)
-        return Pairing("number", Fraction(0), Fraction(0), Fraction(1), tuple(notes))
+        return Pairing("number", Fraction(0), True, Fraction(0), Fraction(1), tuple(notes))
 
     first, last = float(offset), float(offset) + stylised.length
     common = min(source.length, last) - max(0.0, first)
@@ -78,8 +83,9 @@ def plan(source: FrameTimes, stylised: FrameTimes, *, name: str) -> Pairing:
             name=name,
             hint="give the source that it was made of, cut to the same part",
         )
-    half = min(source.period, stylised.period) / 2
-    return Pairing("time", offset, half, source.period, (*notes, *_notes_by_time(source, stylised, offset)))
+    slack = (min if exact else max)(source.period, stylised.period) / 2
+    notes += _notes_by_time(source, stylised, offset)
+    return Pairing("time", offset, exact, slack, source.period, tuple(notes))
 
 
 def _offset(source: FrameTimes, stylised: FrameTimes) -> Fraction:
@@ -131,31 +137,76 @@ def _notes_by_time(source: FrameTimes, stylised: FrameTimes, offset: Fraction) -
         yield f"STYLISED ends before SOURCE: the last {missing} frame(s) of SOURCE have no counterpart."
 
 
-class Follower(Generic[Item]):
+class Follower(Generic[Item, Wanted]):
     """Finds for rising times the item that was to be seen, among items that come with rising times of their own.
 
     That is the last one before, or the next one if that is nearer and no more than `slack` away. The last item of
-    all lasts for `reach`, the first may be `slack` late; None beyond. Two items are held.
+    all lasts for `reach`, the first may be `slack` late; None beyond.
+
+    likeness: where tools drop and repeat frames, time alone does not tell which they took. Then all items from the
+    last one before to those `slack` later are asked how much they are like what is looked for, and the most alike
+    one is taken, but never an earlier one than before.
     """
 
-    def __init__(self, items: Iterable[tuple[Fraction, Item]], *, slack: Fraction, reach: Fraction) -> None:
+    def __init__(
+        self,
+        items: Iterable[tuple[Fraction, Item]],
+        *,
+        slack: Fraction,
+        reach: Fraction,
+        likeness: Callable[[Item, Wanted], float] | None = None,
+    ) -> None:
         self._items = iter(items)
         self._slack = slack
         self._reach = reach
-        self._before: tuple[Fraction, Item] | None = None
-        self._after = next(self._items, None)
+        self._likeness = likeness
+        self._held: deque[tuple[Fraction, Item]] = deque()
+        self._ended = False
 
-    def at(self, time: Fraction) -> Item | None:
-        """The item for `time`, which must not be less than that of the last call."""
-        while self._after is not None and self._after[0] <= time:
-            self._before, self._after = self._after, next(self._items, None)
-        if self._after is not None:
-            wait = self._after[0] - time
-            if wait <= self._slack and (self._before is None or wait <= time - self._before[0]):
-                return self._after[1]
-        if self._before is None or (self._after is None and time - self._before[0] >= self._reach):
+    def at(self, time: Fraction, wanted: Wanted) -> Item | None:
+        """The item for `wanted`, to be seen at `time`, which must not be less than that of the last call."""
+        self._read(time + self._slack)
+        held = self._held
+        while len(held) > 1 and held[1][0] <= time:
+            held.popleft()
+        if not held or held[0][0] > time + self._slack:
             return None
-        return self._before[1]
+        if len(held) == 1 and self._ended and time - held[0][0] >= self._reach:
+            return None
+        found = [entry for entry in held if entry[0] <= time + self._slack]
+        found.sort(key=lambda entry: (abs(entry[0] - time), -entry[0]))
+        if self._likeness is None or len(found) == 1:
+            return found[0][1]
+        alike = [self._likeness(item, wanted) for _, item in found]
+        chosen = found[alike.index(max(alike))]
+        while held[0] is not chosen:
+            held.popleft()
+        return chosen[1]
+
+    def _read(self, until: Fraction) -> None:
+        """Hold all items up to a time, and one more to know that there are no others."""
+        while not self._ended and (not self._held or self._held[-1][0] <= until):
+            entry = next(self._items, None)
+            if entry is None:
+                self._ended = True
+            else:
+                self._held.append(entry)
+
+
+def likeness(source: Tensor, stylised: Tensor) -> float:
+    """How well the outlines of two pictures [3, H, W] lie upon each other: correlation, 1 at best."""
+    first, second = (analysis_gray(picture) for picture in (source, stylised))
+    outlines = [
+        _outlines(shrink(first, (second.shape[1], second.shape[0]))).ravel(),
+        _outlines(second).ravel(),
+    ]
+    one, other = (edges - edges.mean() for edges in outlines)
+    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other) + 1e-6))
+
+
+def _outlines(gray: np.ndarray) -> np.ndarray:
+    across, down = (cv2.Sobel(gray, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
+    return cv2.GaussianBlur(np.hypot(across, down), (0, 0), 1.0)
 
 
 def alike(source: VideoInfo, stylised: VideoInfo) -> tuple[VideoInfo, tuple[str, ...]]:
@@ -185,11 +236,11 @@ def alike(source: VideoInfo, stylised: VideoInfo) -> tuple[VideoInfo, tuple[str,
 
 
 def _same_shape(source: VideoInfo, stylised: VideoInfo) -> bool:
-    """Pixel by pixel, or as players show them."""
+    """Pixel by pixel or as players show them, but for the rounding of sides that were scaled."""
     (width, height), (own_width, own_height) = source.size, stylised.size
     stretch = own_width * height / (own_height * width)
     shown = stretch * float(_pixel_shape(stylised) / _pixel_shape(source))
-    rounded = abs(own_width - width) < ROUNDED_TO and abs(own_height - height) < ROUNDED_TO
+    rounded = min(abs(own_width / stretch - own_width), abs(own_height * stretch - own_height)) < ROUNDED_TO
     tolerance = ROUNDED_SHAPE_TOLERANCE if rounded else SHAPE_TOLERANCE
     return any(1 / (1 + tolerance) <= ratio <= 1 + tolerance for ratio in (stretch, shown))
 

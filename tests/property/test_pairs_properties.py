@@ -24,8 +24,10 @@ def as_times(moments: list[Fraction]) -> FrameTimes:
 def found(
     source: list[Fraction], wanted: list[Fraction], slack: Fraction, reach: Fraction
 ) -> list[int | None]:
-    follower = Follower(((time, i) for i, time in enumerate(source)), slack=slack, reach=reach)
-    return [follower.at(time) for time in wanted]
+    follower: Follower[int, None] = Follower(
+        ((time, i) for i, time in enumerate(source)), slack=slack, reach=reach
+    )
+    return [follower.at(time, None) for time in wanted]
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from tests.media_factory import MATRICES
+from tests.unit.painted_clip import paint, pan
 from vidstyle.errors import InputError
 from vidstyle.frames import ColorTags, VideoInfo
 from vidstyle.media.times import FrameTimes
-from vidstyle.pairs import Follower, alike, fit, plan
+from vidstyle.pairs import Follower, alike, fit, likeness, plan
 
 
 def times(count: int, rate: int, start: float = 0.0) -> FrameTimes:
@@ -82,13 +83,37 @@ def test_videos_of_quite_another_length_are_refused(count: int) -> None:
 
 def test_a_long_still_frame_lasts_until_the_next_one() -> None:
     source = [(Fraction(0), "a"), (Fraction(10), "b")]
-    follower = Follower(source, slack=Fraction(1, 50), reach=Fraction(1, 25))
-    shown = [follower.at(Fraction(t)) for t in ("0", "9", "9.97", "9.99", "10.03", "10.04")]
+    follower: Follower[str, None] = Follower(source, slack=Fraction(1, 50), reach=Fraction(1, 25))
+    shown = [follower.at(Fraction(t), None) for t in ("0", "9", "9.97", "9.99", "10.03", "10.04")]
     assert shown == ["a", "a", "a", "b", "b", None]
 
 
 def test_no_source_no_pair() -> None:
-    assert Follower([], slack=Fraction(0), reach=Fraction(1)).at(Fraction(0)) is None
+    follower: Follower[str, None] = Follower([], slack=Fraction(0), reach=Fraction(1))
+    assert follower.at(Fraction(0), None) is None
+
+
+@pytest.mark.parametrize("rule", ["the last before", "the nearest", "as ffmpeg rounds"])
+def test_which_frame_a_tool_took_is_seen_from_the_picture(rule: str) -> None:
+    late = {"the last before": 0, "the nearest": Fraction(1, 60), "as ffmpeg rounds": Fraction(1, 48)}[rule]
+    source = [Fraction(i, 30) for i in range(60)]
+    taken = [max(i for i, own in enumerate(source) if own <= Fraction(j, 24) + late) for j in range(46)]
+    follower: Follower[int, int] = Follower(
+        ((time, i) for i, time in enumerate(source)),
+        slack=Fraction(1, 48),
+        reach=Fraction(1, 30),
+        likeness=lambda item, wanted: -abs(item - wanted),
+    )
+    assert [follower.at(Fraction(j, 24), wanted) for j, wanted in enumerate(taken)] == taken
+
+
+def test_likeness_tells_neighbouring_frames_of_a_slow_pan_apart() -> None:
+    frames = [torch.from_numpy(picture).permute(2, 0, 1) for picture in pan(8)]
+    styled = [torch.from_numpy(paint(picture)).permute(2, 0, 1) for picture in pan(8)]
+    for index, picture in enumerate(styled):
+        scores = [likeness(frame, picture) for frame in frames]
+        assert scores.index(max(scores)) == index
+    assert np.isfinite(likeness(frames[0], torch.zeros_like(frames[0])))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +121,9 @@ def test_no_source_no_pair() -> None:
     [
         ((640, 360), ""),
         ((640, 352), "scaled"),
-        ((320, 160), None),
+        ((320, 160), "scaled"),
+        ((480, 256), "scaled"),
+        ((1280, 640), None),
         ((1280, 720), "scaled"),
         ((512, 288), "scaled"),
         ((480, 360), None),
