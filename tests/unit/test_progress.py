@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from vidstyle.errors import InputError, UsageError
-from vidstyle.events import FrameDone, Note, RunFinished, RunStarted, StageTimes
+from vidstyle.events import FlaggedFrame, FrameDone, Note, RunFinished, RunStarted, StageTimes
 from vidstyle.progress import make_view, printable
 from vidstyle.progress.dashboard import Dashboard, DashboardView
 from vidstyle.progress.plain import JsonView, PlainView
-from vidstyle.progress.tally import ScoreStrip, Tally, clock, pace
+from vidstyle.progress.tally import ScoreStrip, Tally, clock, found, pace
 from vidstyle.progress.view import ProgressView, SafeStream
 
 
@@ -41,6 +41,23 @@ def done(index: int, score: float = 0.1, action: str = "none") -> FrameDone:
 
 
 FINISHED = RunFinished("in.oil.mp4", 100, 3, 2, 1, 20.0, log="in.oil.anomalies.jsonl")
+
+
+CHECKED = RunFinished(
+    None,
+    102,
+    7,
+    0,
+    0,
+    20.0,
+    log="sty.check.jsonl",
+    first_flagged=(
+        FlaggedFrame(41, 1.64, 9.13, ("noise", "color"), (8, 0, 32, 16), "none"),
+        FlaggedFrame(60, 2.4, 1.2, (), None, "repaired"),
+    ),
+    stylised="sty.mp4",
+    unpaired=2,
+)
 
 
 class Time:
@@ -143,6 +160,49 @@ def test_clock(seconds: float, text: str) -> None:
 
 
 # Choosing
+
+
+def test_the_first_flagged_frames_are_listed() -> None:
+    assert found(CHECKED) == [
+        "frame 41 at 1.640 s: noise and color in 32x16 at 8,0, score 9.1",
+        "frame 60 at 2.400 s: flagged, score 1.2, repaired",
+        "and 5 more",
+    ]
+    assert found(FINISHED) == []
+
+
+@pytest.mark.parametrize("make", [PlainView, lambda stream: DashboardView(stream, preview=True)])
+def test_a_check_without_output_is_about_the_stylised_video(
+    make: Callable[[SafeStream], ProgressView],
+) -> None:
+    text = io.StringIO()
+    with make(SafeStream(text)) as view:
+        view.listen(started(102, output=None, style=None, stylised="sty.mp4"))
+        view.listen(done(0))
+        view.listen(CHECKED)
+    words = text.getvalue()
+    for expected in ("sty.mp4", "check", "100 frames checked", "7 flagged", "frame 41", "5 more"):
+        assert expected in words
+    assert "None" not in words
+    assert "repaired, 0 kept" not in words
+
+
+def test_json_tells_which_video_was_checked() -> None:
+    text = io.StringIO()
+    view = JsonView(SafeStream(text))
+    view.listen(started(102, output=None, style=None, stylised="sty.mp4"))
+    view.listen(CHECKED)
+    first, last = map(json.loads, text.getvalue().splitlines())
+    assert (first["output"], first["style"], first["stylised"]) == (None, None, "sty.mp4")
+    assert (last["unpaired"], len(last["first_flagged"])) == (2, 2)
+    assert last["first_flagged"][0] == {
+        "frame": 41,
+        "time": 1.64,
+        "score": 9.13,
+        "reasons": ["noise", "color"],
+        "region": [8, 0, 32, 16],
+        "action": "none",
+    }
 
 
 def test_unknown_mode_is_a_usage_error() -> None:

@@ -106,7 +106,9 @@ class DashboardView(ProgressView):
     def _summarise(self, run: RunFinished) -> None:
         mark = "✓ " if _speaks_unicode(self._console) else ""
         text = Text.assemble((mark, "bold green"), (printable(subject(run)), "bold"), "\n  ")
-        text.append(_separator(self._console).join(outcome(run)), style="red" if run.kept else "")
+        text.append(
+            _separator(self._console).join(outcome(run)), style="red" if run.flagged > run.repaired else ""
+        )
         for line in found(run):
             text.append(f"\n    {line}", style="dim")
         if run.log:
