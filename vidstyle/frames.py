@@ -177,7 +177,7 @@ class FinishedFrame:
     action: str = "none"
     """none | repaired | restyled | kept (flagged, but nothing better was found)."""
     method: str | None = None
-    """How it was repaired: restyle, gain, pixel, local, warp."""
+    """How it was repaired: restyle, exchange, gain, unmix, offset, fuse, local, warp."""
     donors: tuple[int, ...] = ()
     score_after: float | None = None
 

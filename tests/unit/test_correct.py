@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.correct import WINDOW_FRAMES, candidates, carry, correct
+from vidstyle.correct import WINDOW_FRAMES, correct
+from vidstyle.correct.candidates import (
+    Candidate,
+    candidates,
+    fused,
+    gain_undone,
+    mended_locally,
+    offset_undone,
+    unmixed,
+)
+from vidstyle.correct.donors import Blend, blend, calibrated, carry, to_levels, to_picture
+from vidstyle.correct.pyramid import collapse, pyramid
 from vidstyle.detect import detect
-from vidstyle.frames import CheckedFrame, Verdict
+from vidstyle.frames import CheckedFrame, Judge, Verdict
 
 from .painted_clip import FAULTS, batches, paint, pan, tensor
+
+ORDER = ["exchange", "gain", "unmix", "offset", "fuse", "local", "warp"]
+METHODS = set(ORDER)
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
@@ -56,7 +71,7 @@ def test_a_spoilt_frame_is_mended_and_all_others_are_the_very_same_tensors(kind:
             assert g.picture is f.styled and g.action == "none" and g.method is None and g.donors == ()
     mended = finished[15]
     assert mended.action == "repaired"
-    assert mended.method in {"gain", "offset", "pixel", "local", "warp"}
+    assert mended.method in METHODS
     assert mended.donors == (14, 16)
     assert mended.score_after is not None and mended.score_after < 1
     assert mended.picture.dtype == torch.uint8
@@ -143,8 +158,8 @@ def test_frames_leave_in_order_and_no_more_than_the_window_is_held() -> None:
 def test_a_neighbour_of_a_frozen_source_is_taken_as_it_is() -> None:
     a, b = frame(3), replace(frame(3), index=4, styled=frame(9).styled)
     carried = carry(a, b)
-    assert np.array_equal(carried.picture, b.styled.permute(1, 2, 0).numpy())
-    assert (carried.confidence == 1).all() and carried.distance == 1
+    assert np.array_equal(carried.styled, b.styled.permute(1, 2, 0).numpy())
+    assert (carried.confidence == 1).all() and carried.offset == 1
 
 
 def test_what_is_hidden_is_not_trusted() -> None:
@@ -155,13 +170,174 @@ def test_what_is_hidden_is_not_trusted() -> None:
     assert confidence[40:60, 75:105].mean() < 0.1 < 0.6 < confidence[:, :40].mean()
 
 
-def test_a_brightness_fault_keeps_the_frames_own_texture() -> None:
-    frames, clean = spoilt_clip("brighter")
-    styled = frames[15].styled.permute(1, 2, 0).numpy().astype(np.float32)
-    made = candidates(styled, [carry(frames[15], frames[t]) for t in (14, 16)], None)
-    truth = clean[15].permute(1, 2, 0).numpy()
-    error = {name: float(np.abs(np.clip(c, 0, 255) - truth).mean()) for name, c in made.items()}
-    assert min(error["gain"], error["offset"]) < 0.3 * float(np.abs(styled - truth).mean())
+def test_a_pyramid_can_be_put_together_again() -> None:
+    for height, width in ((108, 192), (37, 21), (9, 200), (5, 5)):
+        picture = np.random.default_rng(1).uniform(-50, 50, (height, width, 3)).astype(np.float32)
+        assert np.allclose(collapse(pyramid(picture)), picture, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def neighbourhood() -> tuple[np.ndarray, np.ndarray, Blend]:
+    """Source and clean styled picture of one frame, as levels, and what its neighbours make of it."""
+    sources = pan(5)
+    frames = [replace(frame(t), source=tensor(s), styled=tensor(paint(s))) for t, s in enumerate(sources)]
+    source, clean = to_levels(frames[2].source), to_levels(frames[2].styled)
+    made = blend(source, [carry(frames[2], frames[t]) for t in (1, 3)])
+    return source, clean, calibrated(made, [frames[1], frames[0]], [frames[3], frames[4]])
+
+
+def error(picture: np.ndarray, clean: np.ndarray) -> float:
+    return float(((np.clip(picture, 0, 255) - clean) ** 2).mean())
+
+
+def gained(before: np.ndarray, after: np.ndarray, clean: np.ndarray) -> float:
+    """In dB."""
+    return float(10 * np.log10(error(before, clean) / max(error(after, clean), 0.065)))
+
+
+def test_the_error_expected_of_the_neighbours_is_about_the_true_one(
+    neighbourhood: tuple[np.ndarray, np.ndarray, Blend],
+) -> None:
+    _, clean, made = neighbourhood
+    assert 0.4 < made.error / error(made.picture, clean) < 2.5
+
+
+def test_what_can_be_undone_is_undone(neighbourhood: tuple[np.ndarray, np.ndarray, Blend]) -> None:
+    source, clean, made = neighbourhood
+    contrast = np.rint((clean - 128) * 0.8 + 120)
+    assert gained(contrast, gain_undone(contrast, made), clean) > 20
+    mixed = np.rint(0.6 * clean + 0.4 * source)
+    assert gained(mixed, unmixed(mixed, source, made), clean) > 12
+    patch = clean.copy()
+    patch[30:80, 40:120] += [12, 0, -9]
+    assert gained(patch, offset_undone(patch, made), clean) > 8
+    assert error(offset_undone(patch, made)[:20], clean[:20]) < 0.5
+
+
+def test_what_cannot_be_undone_is_replaced_and_the_rest_kept(
+    neighbourhood: tuple[np.ndarray, np.ndarray, Blend],
+) -> None:
+    _, clean, made = neighbourhood
+    hole = clean.copy()
+    hole[30:60, 100:140] = 0
+    for mended in (mended_locally(hole, made), fused(hole, made)):
+        assert gained(hole, mended.picture, clean) > 15
+        assert np.abs(mended.picture[90:, :60] - clean[90:, :60]).mean() < 0.1
+    noisy = clean + np.random.default_rng(2).normal(0, 12, clean.shape)
+    assert gained(noisy, fused(noisy.astype(np.float32), made).picture, clean) > 6
+
+
+def test_a_good_frame_is_expected_to_be_better_as_it_is(
+    neighbourhood: tuple[np.ndarray, np.ndarray, Blend],
+) -> None:
+    source, clean, made = neighbourhood
+    errors = {c.method: c.error for c in candidates(clean, source, made, [])}
+    assert errors["keep"] < 0.5 * errors["warp"]
+    assert error(fused(clean, made).picture, clean) < 0.2 * error(made.picture, clean)
+
+
+def test_every_method_is_a_candidate_with_a_finite_error(
+    neighbourhood: tuple[np.ndarray, np.ndarray, Blend],
+) -> None:
+    source, clean, made = neighbourhood
+    found: list[Candidate] = list(candidates(np.zeros_like(clean), source, made, [clean]))
+    assert [c.method for c in found] == ["keep", *sorted(METHODS, key=ORDER.index)]
+    for c in found:
+        assert c.picture.shape == clean.shape and np.isfinite(c.picture).all() and c.error >= 0
+
+
+def test_two_frames_in_each_others_place_change_back() -> None:
+    sources = pan(30, step=4)
+    styled = [paint(s) for s in sources]
+    clean = [tensor(y) for y in styled]
+    styled[14], styled[15] = styled[15], styled[14]
+    marked = [
+        replace(
+            f,
+            verdict=replace(f.verdict, score=5.0, flagged=f.index in (14, 15)),
+            judge=_distance(clean[f.index]),
+        )
+        for f in (replace(frame(t), source=tensor(sources[t]), styled=tensor(styled[t])) for t in range(30))
+    ]
+    finished = list(correct(marked))
+    for t in (14, 15):
+        assert finished[t].method == "exchange" and torch.equal(finished[t].picture, clean[t])
+
+
+def _distance(clean: Tensor) -> Judge:
+    return lambda picture: 0.2 + float((picture.float() - clean.float()).abs().mean())
+
+
+@pytest.mark.parametrize("size", [(5, 5), (12, 40), (40, 12), (180, 100)])
+def test_any_size_and_shape_is_mended(size: tuple[int, int]) -> None:
+    height, width = size
+    sources = [cv2.resize(s, (width, height), interpolation=cv2.INTER_AREA) for s in pan(7, step=1)]
+    frames = [replace(frame(t), source=tensor(s), styled=tensor(paint(s))) for t, s in enumerate(sources)]
+    clean = frames[3].styled
+    frames[3] = replace(
+        frames[3],
+        styled=torch.zeros_like(clean),
+        verdict=Verdict(score=8.0, flagged=True, reference="both"),
+        judge=_distance(clean),
+    )
+    finished = list(correct(frames))
+    assert finished[3].action == "repaired" and finished[3].picture.shape == clean.shape
+    assert psnr(finished[3].picture, clean) > 22
+
+
+def test_nothing_is_carried_over_a_cut() -> None:
+    before, after = pan(12, seed=1), pan(12, seed=2)
+    sources = before[:6] + after[6:]
+    clean = [tensor(paint(s)) for s in sources]
+    frames = [
+        CheckedFrame(
+            index=t,
+            pts=t,
+            duration=1,
+            source=tensor(sources[t]),
+            styled=torch.zeros_like(clean[t]) if t in (5, 6) else clean[t],
+            damaged=False,
+            shot=int(t >= 6),
+            verdict=Verdict(score=8.0 * (t in (5, 6)), flagged=t in (5, 6), reference="one side"),
+            judge=_distance(clean[t]),
+        )
+        for t in range(12)
+    ]
+    finished = list(correct(frames))
+    assert finished[5].donors == (4, 3) and finished[6].donors == (7, 8)
+    for t in (5, 6):
+        assert finished[t].action == "repaired" and psnr(finished[t].picture, clean[t]) > 22
+
+
+def test_a_run_as_long_as_the_window_is_mended_from_both_sides() -> None:
+    last = 4 + WINDOW_FRAMES - 1
+    sources = pan(last + 5, step=1)
+    clean = [tensor(paint(s)) for s in sources]
+    frames = [
+        replace(
+            frame(t, flagged=4 <= t <= last),
+            source=tensor(sources[t]),
+            styled=torch.zeros_like(clean[t]) if 4 <= t <= last else clean[t],
+            judge=_distance(clean[t]),
+        )
+        for t in range(len(sources))
+    ]
+    for f in list(correct(frames))[4 : last + 1]:
+        assert f.action == "repaired" and f.donors == (3, last + 1)
+        assert psnr(f.picture, clean[f.index]) > 22
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
+def test_levels_go_to_pictures_and_back(dtype: torch.dtype) -> None:
+    most = 255 if dtype == torch.uint8 else 65535
+    picture = torch.from_numpy(
+        np.random.default_rng(3)
+        .integers(0, most + 1, (6, 4, 3))
+        .astype(np.uint8 if most == 255 else np.uint16)
+    ).permute(2, 0, 1)
+    again = to_picture(to_levels(picture), picture)
+    assert again.dtype == dtype and torch.equal(again.to(torch.int32), picture.to(torch.int32))
+    assert to_picture(to_levels(picture) * 9 - 300, picture).to(torch.int32).max() <= most
 
 
 def test_ten_bit_frames_stay_ten_bit() -> None:

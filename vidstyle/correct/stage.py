@@ -1,0 +1,169 @@
+"""Which frames wait for which, what is tried on a bad one, and what is taken."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from vidstyle.correct.candidates import Candidate, candidates
+from vidstyle.correct.donors import blend, calibrated, carry, to_levels, to_picture
+from vidstyle.frames import CheckedFrame, FinishedFrame
+
+WINDOW_FRAMES = 8
+"""How far away, in frames, a good neighbour may be; so many finished frames, and frames to come, are held."""
+WITNESSES = 2
+"""Good frames wanted on either side: one to repair from, and one more to see how good such repairs are."""
+MARGIN = 0.8
+"""A repair must bring the frame's score below this share of what it was."""
+LEAST_CONFIDENCE = 0.05
+"""A neighbour that can be trusted in less than this share of the picture is no help."""
+BLIND_CONFIDENCE = 0.5
+"""The same where nothing but the repair itself can tell how the frame should look."""
+EXCHANGE_REACH = 2
+"""Frames apart that two bad frames may have been mistaken for each other."""
+
+ERROR_FLOOR = 0.2
+SCORE_FLOOR = 0.05
+"""Below these, smaller is not better."""
+PREFERENCES = {
+    "keep": 1.0,
+    "exchange": 0.3,
+    "gain": 0.25,
+    "unmix": 0.3,
+    "offset": 0.45,
+    "fuse": 1.5,
+    "local": 0.75,
+    "warp": 1.3,
+}
+"""Factors on the expected errors, tuned on the anomaly bench: few parameters that explain much are seldom mistaken."""
+
+Restyle = Callable[[CheckedFrame], Tensor | None]
+
+
+def correct(
+    frames: Iterable[CheckedFrame], *, restyle: Restyle | None = None, repair: bool = True
+) -> Generator[FinishedFrame, None, None]:
+    """Yields every frame once, in order; frames that are not flagged with the very tensor they came with.
+
+    `restyle` paints a frame again by itself (in float32) and returns [3, H, W] of the same dtype, or None. With
+    `repair` False nothing is changed. At most `WINDOW_FRAMES` frames are held on either side of a flagged one.
+    """
+    if not repair:
+        yield from (_finish(frame) for frame in frames)
+        return
+    past: deque[CheckedFrame] = deque(maxlen=WINDOW_FRAMES)
+    waiting: deque[CheckedFrame] = deque()
+
+    def mended(ended: bool) -> Iterator[FinishedFrame]:
+        while waiting and (ended or _ready(waiting)):
+            frame = waiting.popleft()
+            yield _mend(frame, past, waiting, restyle) if frame.verdict.flagged else _finish(frame)
+            past.append(frame)
+
+    for frame in frames:
+        waiting.append(frame)
+        yield from mended(ended=False)
+    yield from mended(ended=True)
+
+
+def _finish(frame: CheckedFrame) -> FinishedFrame:
+    return FinishedFrame(
+        index=frame.index,
+        pts=frame.pts,
+        duration=frame.duration,
+        source=frame.source,
+        picture=frame.styled,
+        damaged=frame.damaged,
+        shot=frame.shot,
+        verdict=frame.verdict,
+    )
+
+
+def _ready(waiting: deque[CheckedFrame]) -> bool:
+    """Whether the first waiting frame has seen the good neighbours after it, or need not wait for them."""
+    first = waiting[0]
+    if not first.verdict.flagged or len(waiting) > WINDOW_FRAMES or waiting[-1].shot != first.shot:
+        return True
+    return len(_good(first, waiting)) >= WITNESSES
+
+
+def _good(frame: CheckedFrame, side: Iterable[CheckedFrame]) -> list[CheckedFrame]:
+    """The nearest good frames of the same shot on one side, nearest first."""
+    near = (f for f in side if f.shot == frame.shot and not f.verdict.flagged)
+    near = (f for f in near if abs(f.index - frame.index) <= WINDOW_FRAMES)
+    return sorted(near, key=lambda f: abs(f.index - frame.index))[:WITNESSES]
+
+
+def _mend(
+    frame: CheckedFrame, past: Iterable[CheckedFrame], future: Iterable[CheckedFrame], restyle: Restyle | None
+) -> FinishedFrame:
+    """A flagged frame, painted again, repaired, or kept."""
+    kept = replace(_finish(frame), action="kept")
+    judge = frame.judge
+    if judge is None:
+        return kept
+    again = restyle(frame) if restyle else None
+    if again is not None and not torch.equal(again, frame.styled):
+        score = judge(again)
+        if score < min(1.0, MARGIN * frame.verdict.score):
+            return replace(kept, picture=again, action="restyled", method="restyle", score_after=score)
+
+    donors, made = repairs(frame, past, future)
+    best, least = kept, 0.0
+    for candidate in made:
+        score, picture = frame.verdict.score, frame.styled
+        if candidate.method != "keep":
+            picture = to_picture(candidate.picture, frame.styled)
+            score = judge(picture)
+            if score >= MARGIN * frame.verdict.score:
+                continue
+        cost = _cost(candidate, score)
+        if candidate.method == "keep" or cost < least:
+            least = cost
+            best = (
+                kept
+                if candidate.method == "keep"
+                else replace(
+                    kept,
+                    picture=picture,
+                    action="repaired",
+                    method=candidate.method,
+                    donors=donors,
+                    score_after=score,
+                )
+            )
+    return best
+
+
+def _cost(candidate: Candidate, score: float) -> float:
+    """By which repairs are compared: what the neighbours, pixel by pixel, and the detector say of them.
+
+    Either alone is a worse judge: the detector knows little of fine texture and prefers whatever is nearest to its
+    reference; the expected error knows nothing of what is usual in this video.
+    """
+    expected = PREFERENCES[candidate.method] * (candidate.error + ERROR_FLOOR)
+    return expected * max(score, SCORE_FLOOR) ** 0.5
+
+
+def repairs(
+    frame: CheckedFrame, past: Iterable[CheckedFrame], future: Iterable[CheckedFrame]
+) -> tuple[tuple[int, ...], Iterator[Candidate]]:
+    """The indices of the good neighbours that can be used, and what can be made of them and the frame itself."""
+    before, after = _good(frame, past), _good(frame, future)
+    least = LEAST_CONFIDENCE if frame.verdict.reference != "none" else BLIND_CONFIDENCE
+    donors = [*before[:1], *after[:1]] if before and after else before or after
+    carried = [c for c in (carry(frame, donor) for donor in donors) if c.confidence.mean() >= least]
+    if not carried:
+        return (), iter(())
+    source = to_levels(frame.source)
+    made = calibrated(blend(source, carried), before, after)
+    others = [
+        to_levels(f.styled)
+        for f in (*past, *future)
+        if f.shot == frame.shot and f.verdict.flagged and abs(f.index - frame.index) <= EXCHANGE_REACH
+    ]
+    return tuple(c.index for c in carried), candidates(to_levels(frame.styled), source, made, others)
