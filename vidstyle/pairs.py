@@ -69,8 +69,8 @@ def plan(source: FrameTimes, stylised: FrameTimes, *, name: str) -> Pairing:
     if len(stylised) == 1:
         notes.append("A single frame cannot be compared with others: few faults can be found in it.")
     by_number = more - fewer <= max(2, more // 100) and 10 * (more - fewer) <= more
-    exact = _agree(source, stylised, offset)
-    if not exact and by_number:
+    exact, within = _agreement(source, stylised, offset)
+    if by_number and not (exact and within):
         notes += _notes_by_number(source, stylised)
         return Pairing("number", Fraction(0), True, Fraction(0), Fraction(1), tuple(notes))
 
@@ -100,15 +100,15 @@ def _offset(source: FrameTimes, stylised: FrameTimes) -> Fraction:
     return later if abs(short - float(later)) < short - float(source.period) / 2 else Fraction(0)
 
 
-def _agree(source: FrameTimes, stylised: FrameTimes, offset: Fraction) -> bool:
-    """Whether the stylised frames have source frames of their own times, and few lie outside of the source."""
+def _agreement(source: FrameTimes, stylised: FrameTimes, offset: Fraction) -> tuple[bool, bool]:
+    """Whether stylised frames within the source have source frames of their own times, and whether most are within."""
     wanted = stylised.seconds + float(offset)
     place = np.searchsorted(source.seconds, wanted)
     before, after = (source.seconds[np.clip(place + step, 0, len(source) - 1)] for step in (-1, 0))
     apart = np.minimum(np.abs(wanted - before), np.abs(wanted - after))
     same = apart <= SAME_TIME * float(min(source.period, stylised.period))
     inside = wanted <= source.seconds[-1] + float(source.period)
-    return bool(inside.mean() >= AGREEING and same[inside].mean() >= AGREEING)
+    return bool(same[inside].mean() >= AGREEING), bool(inside.mean() >= AGREEING)
 
 
 def _notes_by_number(source: FrameTimes, stylised: FrameTimes) -> Iterator[str]:
