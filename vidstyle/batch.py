@@ -15,9 +15,7 @@ from vidstyle.errors import (
     OutputError,
     UsageError,
     VidstyleError,
-    bug,
-    is_out_of_memory,
-    out_of_memory,
+    explain,
 )
 from vidstyle.suffixes import STILLS, VIDEOS, default_result, fitting_name, result_suffix
 
@@ -145,8 +143,7 @@ class Batch:
         except VidstyleError as error:
             self._fail(job, error)
         except Exception as error:  # noqa: BLE001 - a bug that one file brings out stops none of the others
-            name = str(job.source)
-            self._fail(job, out_of_memory(name=name) if is_out_of_memory(error) else bug(error, name=name))
+            self._fail(job, explain(error, name=str(job.source)))
         return "failed"
 
     def _take_name(self, job: Job) -> None:

@@ -17,7 +17,7 @@ import click
 
 from vidstyle import __version__
 from vidstyle.batch import Batch, Job, Outcome, find_jobs
-from vidstyle.errors import Interrupted, UsageError, VidstyleError, bug, is_out_of_memory, out_of_memory
+from vidstyle.errors import Interrupted, UsageError, VidstyleError, explain
 from vidstyle.events import Event, Note, RunFinished
 from vidstyle.settings import (
     PRECISIONS,
@@ -522,6 +522,6 @@ def _main(arguments: list[str] | None, debug: bool) -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
         if debug:
             traceback.print_exc()
-        told = out_of_memory() if is_out_of_memory(error) else bug(error)
+        told = explain(error)
         _complain(told)
         return told.exit_code

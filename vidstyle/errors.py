@@ -13,6 +13,8 @@ VidstyleError             1  a bug in vidstyle (never raised itself; an unexpect
 
 from __future__ import annotations
 
+import errno
+
 
 class VidstyleError(Exception):
     """Root of all errors a user can cause or mend.
@@ -82,24 +84,18 @@ class Interrupted(VidstyleError):
         self.exit_code = 128 + signal_number
 
 
-def bug(error: BaseException, *, name: str | None = None) -> VidstyleError:
-    """What a user is told of an exception that nobody foresaw."""
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "Insufficient memory", "bad_alloc")
+"""What torch on the processor and on a card, OpenCV and the C++ library say in exceptions of their own."""
+
+
+def explain(error: BaseException, *, name: str | None = None) -> VidstyleError:
+    """What a user is told of an exception that nobody caught: what has run out, or that it is a bug."""
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
+        return ResourceError("Memory ran out.", name=name, hint="close other programs or use --tile 512")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return ResourceError("Too many files are open.", name=name, hint="allow more with `ulimit -n`")
     return VidstyleError(
         f"This is a bug in vidstyle: {type(error).__name__}: {error}",
         name=name,
         hint="please report it with what `--debug` prints",
     )
-
-
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "Insufficient memory", "bad_alloc")
-"""What torch on the processor and on a card, OpenCV and the C++ library say in exceptions of their own."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that there is no memory left, in whatever way."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
-
-
-def out_of_memory() -> ResourceError:
-    """What a user is told of that."""
-    return ResourceError("Memory ran out.", hint="close other programs or use --tile 512")

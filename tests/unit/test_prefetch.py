@@ -71,3 +71,14 @@ def test_two_in_a_row_close_together_after_an_error() -> None:
 def test_depth_must_be_positive() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         prefetch([], depth=0)
+
+
+def test_a_thread_that_dies_without_a_word_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vidstyle import prefetch as module
+
+    monkeypatch.setattr(module, "_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "_work", lambda items, slots, stop: slots.put(next(items)))
+    items = prefetch(iter(range(5)), 2)
+    assert next(items) == 0
+    with pytest.raises(RuntimeError, match="died"):
+        next(items)
