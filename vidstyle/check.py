@@ -25,7 +25,7 @@ from torch import Tensor
 from vidstyle.correct import correct
 from vidstyle.detect import detect
 from vidstyle.device import DeviceChoice, automatic_batch_size, cores
-from vidstyle.errors import InputError
+from vidstyle.errors import InputError, UsageError
 from vidstyle.events import Listener, ignore
 from vidstyle.flow import track_motion
 from vidstyle.frames import Batch, FinishedFrame, StyledBatch, Verdict, VideoInfo
@@ -70,10 +70,13 @@ def check_video(
 
     output: None writes the log only, default `NAME.check.jsonl` beside the stylised video. An output has the times,
     sound and tags of the stylised video; with a lossless encoder the frames that are not mended are those of the
-    stylised video bit for bit. Of the settings those of the style are not used; those of the clip count from the
-    first frame of the stylised video. Raises the errors of `vidstyle.errors`.
+    stylised video bit for bit. Where that is silent, the source's sound is taken if the times agree. Of the settings
+    those of the style are not used; those of the clip count from the first frame of the stylised video. Raises the
+    errors of `vidstyle.errors`.
     """
     settings = settings or Settings()
+    if not settings.check.detect:
+        raise UsageError("Nothing can be checked without the detector.", name="detect")
     source, stylised = Path(source), Path(stylised)
     output = Path(output) if output else None
     run = Run(settings, listener, preview)
@@ -96,6 +99,8 @@ def check_video(
     checking = _Checking(run, original, painted, writes=output is not None)
     for text in (*painted.notes, *notes, *checking.pairing.notes):
         run.note(text)
+    if source.samefile(stylised):
+        run.note("SOURCE and STYLISED are the same file.")
     return run.do(
         Task(
             source=source,
@@ -164,6 +169,7 @@ class _Checking:
     ) -> Generator[FinishedFrame, None, None]:
         """Pairs go through detector and corrector, frames without a counterpart past them."""
         threshold, watch = self.run.settings.check.threshold, self.run.watch.stage
+        mend = self.writes and self.run.settings.check.correct
         features = load_features()
         with closing(pairs):
             for paired, group in groupby(pairs, lambda item: isinstance(item, StyledBatch)):
@@ -174,7 +180,7 @@ class _Checking:
                 checked = watch(
                     "detect", lambda batches: detect(batches, threshold=threshold, features=features), moving
                 )
-                yield from watch("correct", lambda frames: correct(frames, repair=self.writes), checked)
+                yield from watch("correct", lambda frames: correct(frames, repair=mend), checked)
 
     def _passed(self, batches: Iterable[StyledBatch | Batch]) -> Generator[FinishedFrame, None, None]:
         """Stylised frames that have no counterpart, unjudged."""

@@ -361,7 +361,7 @@ def _between_frames(seconds: Fraction, text: str | None, rate: Fraction) -> Frac
 @click.argument("stylised", type=click.Path(path_type=Path), metavar="STYLISED")
 @_has(_CHECK_OPTIONS)
 def check(source: Path, stylised: Path, **options: Any) -> None:
-    """Judge a video that any tool has stylised; mend it with -o.
+    """Judge and mend what any tool has stylised.
 
     \b
     vidstyle check in.mp4 in.anime.mp4                 writes in.anime.check.jsonl
@@ -380,7 +380,7 @@ def check(source: Path, stylised: Path, **options: Any) -> None:
                     name=f"--{name.replace('_', '-')}",
                     hint="name one with --output",
                 )
-    from vidstyle.progress import Mode, make_view
+    from vidstyle.progress import make_view
 
     settings = _check_settings(stylised, options)
     mode: Mode = "none" if options["quiet"] else options["progress"]
