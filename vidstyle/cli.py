@@ -109,11 +109,6 @@ _FINDING_OPTIONS: tuple[_Option, ...] = (
     click.option("--anomaly-log", type=click.Path(path_type=Path), help="Where the log of every frame goes."),
 )
 _RUN_OPTIONS: tuple[_Option, ...] = (
-    click.option(
-        "--resume/--no-resume",
-        default=None,
-        help="Go on after an interrupted run, and skip what is done. [default: skip only where many are asked for]",
-    ),
     click.option("--max-pixels", type=int, help="Refuse larger pictures. [default: 8192x4320]"),
     click.option("--strict", is_flag=True, help="Exit 6 if input was damaged or frames stay unmended."),
     click.option("--progress", type=click.Choice(PROGRESS_MODES), default="auto", show_default=True),
@@ -143,6 +138,11 @@ _PAINT_OPTIONS: tuple[_Option, ...] = (
     click.option("--detect/--no-detect", default=True, help="Inspect every frame."),
     click.option("--correct/--no-correct", default=True, help="Mend flagged frames."),
     *_FINDING_OPTIONS,
+    click.option(
+        "--resume/--no-resume",
+        default=None,
+        help="Go on after an interrupted run, and skip what is done. [default: skip only where many are asked for]",
+    ),
     *_RUN_OPTIONS,
     click.option("--inject-faults", default="", hidden=True),
 )
@@ -152,6 +152,7 @@ _CHECK_OPTIONS: tuple[_Option, ...] = (
     *_CLIP_OPTIONS,
     *_ENCODER_OPTIONS,
     *_FINDING_OPTIONS,
+    click.option("--resume/--no-resume", default=True, help="Go on after an interrupted run."),
     *_RUN_OPTIONS,
 )
 
@@ -383,8 +384,7 @@ def check(source: Path, stylised: Path, **options: Any) -> None:
     from vidstyle.progress import make_view
 
     settings = _check_settings(stylised, options)
-    mode: Mode = "none" if options["quiet"] else options["progress"]
-    with make_view(mode, preview=options["preview"]) as view:
+    with make_view(_mode(options), preview=options["preview"]) as view:
         from vidstyle.check import check_video
 
         check_video(
