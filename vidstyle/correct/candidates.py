@@ -13,10 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstyle.correct.donors import Blend
-from vidstyle.correct.pyramid import Array, collapse, energies, pyramid
+from vidstyle.correct.pyramid import FINE_SURROUNDINGS, Array, collapse, energies, pyramid
 
 DOUBTED, DISBELIEVED = 1.5, 3.0
-"""Squared deviation from the blend, over that to be expected of a good frame, from which a place is doubted ..."""
+"""Squared deviation from the blend, over that to be expected of a good frame, from which a place
+is doubted, and is not believed."""
+MOST_LOSS = 3.0
+"""Factor by which a place's texture may have less energy than that of the blend before it counts as lost."""
+LOSS_WEIGHT = 2.0
+GROSS_WEIGHT = 0.1
+"""What lost texture, and the squared error on coarser scales, count for beside the deviation on a scale itself."""
+MOST_LOCAL = 0.6
+"""A fault over more than this share of the picture is not local."""
 SAMPLES = 96
 """Pixels along the long side of the pictures from which the parameters of a fault are fitted."""
 LEAST_SAMPLES = 50
@@ -57,8 +65,11 @@ def candidates(styled: Array, source: Array, blend: Blend, others: list[Array]) 
     ]
     whole = [frame, *(Candidate(method, picture, _excess(picture, blend)) for method, picture in undone)]
     yield from whole
-    yield fused(min(whole, key=lambda c: c.error).picture, blend)
-    yield mended_locally(styled, blend)
+    local = mended_locally(styled, blend)
+    if local is not None:
+        yield local
+    best = min([*whole, *([local] if local else [])], key=lambda c: c.error)
+    yield fused(best.picture, blend)
     yield Candidate("warp", blend.picture, blend.error)
 
 
@@ -76,32 +87,48 @@ def _excess(picture: Array, blend: Blend) -> float:
 def fused(picture: Array, blend: Blend) -> Candidate:
     """A picture mixed with the blend, on each scale and at each place by their errors (after Wiener).
 
-    Where the picture deviates no more than a good frame would, it stays.
+    Where the picture deviates no more than a good frame would, it stays. But a place that is grossly wrong on coarse
+    scales is not believed on finer ones, and one that lacks texture is blurred, not right: the least squared error
+    alone would leave smears and the outlines of what was there.
     """
     error = 0.0
-    kept = []
-    levels = pyramid(picture - blend.picture)
-    for level, energy, variance in zip(levels, energies(levels), blend.variance, strict=True):
-        ratio = (energy / variance).max(2, keepdims=True)  # a fault in one channel is one in all
+    kept: list[Array] = []
+    gross = np.zeros((1, 1), np.float32)
+    levels, wanted = pyramid(picture - blend.picture), pyramid(blend.picture)
+    texture = energies([level + other for level, other in zip(levels, wanted, strict=True)])
+    scales = zip(levels, energies(levels), energies(wanted), texture, blend.variance, strict=True)
+    for level, energy, due, there, variance in reversed(list(scales)):
+        gross = cv2.resize(gross, (level.shape[1], level.shape[0]))
+        lost = np.maximum(due - MOST_LOSS * there, 0) if kept else np.zeros_like(due)  # the coarsest is tone
+        against = energy + LOSS_WEIGHT * lost + GROSS_WEIGHT * gross[..., None]
+        ratio = (against / variance).max(2, keepdims=True)  # a fault in one channel is one in all
         doubt = np.clip((ratio - DOUBTED) / (DISBELIEVED - DOUBTED), 0, 1)
         share = 1 - doubt * (1 - 1 / np.maximum(ratio, 1) ** 2)
         fault = np.maximum(energy - variance, 0)
+        gross = gross + fault.sum(2)
         error += float((share**2 * fault + (1 - share) ** 2 * variance).mean())
         kept.append(level * share)
-    return Candidate("fuse", blend.picture + collapse(kept), error)
+    return Candidate("fuse", blend.picture + collapse(kept[::-1]), error)
 
 
-def mended_locally(styled: Array, blend: Blend) -> Candidate:
-    """The frame, with the blend, feathered, in the places where all scales together deviate."""
+def mended_locally(styled: Array, blend: Blend) -> Candidate | None:
+    """The frame, with the blend, feathered, in the places that deviate; None if they are most.
+
+    What is left of a frame that is bad nearly everywhere would be islands of blur or noise in a good picture.
+    """
     height, width = styled.shape[:2]
-    fault = variance = np.zeros((1, 1), np.float32)
-    energy = energies(pyramid(styled - blend.picture))
-    for e, v in zip(reversed(energy), reversed(blend.variance), strict=True):
-        size = (e.shape[1], e.shape[0])
-        fault = cv2.resize(fault, size) + np.maximum(e - v, 0).mean(2)
-        variance = cv2.resize(variance, size) + v.mean(2)
-    bad = cv2.dilate((fault > DOUBTED * variance).astype(np.float32), np.ones((3, 3)))
+    deviation = ((styled - blend.picture) ** 2).mean(2)
+    deviation = cv2.GaussianBlur(deviation, (0, 0), FINE_SURROUNDINGS, borderType=cv2.BORDER_REFLECT)
+    variance = np.zeros((1, 1), np.float32)
+    for level in reversed(blend.variance):
+        variance = cv2.resize(variance, (level.shape[1], level.shape[0])) + level.mean(2)
+    fault = np.maximum(deviation - variance, 0)
     feather = max(1.0, max(height, width) / 128)
+    around = np.ones((2 * round(2 * feather) + 1,) * 2)
+    bad = cv2.morphologyEx((fault > DOUBTED * variance).astype(np.float32), cv2.MORPH_CLOSE, around)
+    bad = cv2.dilate(bad, np.ones((3, 3)))
+    if bad.mean() > MOST_LOCAL:
+        return None
     mask = np.clip(2 * cv2.GaussianBlur(bad, (0, 0), feather), 0, 1)
     error = float((mask**2 * variance + (1 - mask) ** 2 * fault).mean())
     return Candidate("local", styled + mask[..., None] * (blend.picture - styled), error)
