@@ -14,7 +14,8 @@ import numpy as np
 
 from vidstyle.report import read_lines
 
-SECONDS = 240
+SECONDS = 240 * int(os.environ.get("VIDSTYLE_PATIENCE", "1"))
+"""The longest that a run may take; VIDSTYLE_PATIENCE multiplies it where a machine has much else to do."""
 
 
 def vidstyle(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:

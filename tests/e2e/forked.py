@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
@@ -56,14 +56,21 @@ class Herd:
             text=True,
         )
 
-    def run(self, *arguments: str | Path, limit: float = 120, cwd: Path = ROOT) -> Ended:
-        """`vidstyle ARGUMENTS` to its end, or killed after `limit` seconds."""
+    def run(
+        self, *arguments: str | Path, limit: float = 120, cwd: Path = ROOT, sabotage: str | None = None
+    ) -> Ended:
+        """`vidstyle ARGUMENTS` to its end, or killed after `limit` seconds.
+
+        sabotage: a function of `tests.e2e.sabotage`, "name" or "name:argument", that is called first, in the run's
+        own process.
+        """
         request = {
             "arguments": [os.fspath(argument) for argument in arguments],
             "cwd": str(cwd),
             "stdout": str(self._stdout),
             "stderr": str(self._stderr),
             "limit": limit,
+            "sabotage": sabotage,
         }
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(request) + "\n")
@@ -95,6 +102,9 @@ def serve() -> None:
         child = os.fork()
         if child == 0:
             _become(request)
+            if request["sabotage"]:
+                name, *argument = request["sabotage"].split(":")
+                getattr(import_module("tests.e2e.sabotage"), name)(*argument)
             _run(request["arguments"])
         print(json.dumps(_wait(child, request["limit"])), flush=True)  # noqa: T201 - the answer
 
@@ -147,8 +157,3 @@ def _wait(child: int, limit: float) -> dict[str, float]:
             hung = True
             os.killpg(child, signal.SIGKILL)
         time.sleep(0.005)
-
-
-def words(arguments: Sequence[str | Path]) -> str:
-    """A command line for a message."""
-    return " ".join(os.fspath(argument) for argument in arguments)

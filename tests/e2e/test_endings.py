@@ -1,14 +1,17 @@
 """However a run ends: the output name holds the old file or the whole new one, and the next run goes on."""
 
+import json
 import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.e2e.command import frame_lines, frames, paint, start, times, vidstyle
+from tests.e2e.command import SECONDS, frame_lines, frames, paint, start, times, vidstyle
+from tests.e2e.forked import Herd
 from tests.media_factory import Sound, make_clip
 
 FRAMES = 300
@@ -26,7 +29,7 @@ def moving(index: int, size: tuple[int, int]) -> np.ndarray:
 @pytest.fixture(scope="module")
 def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("long") / "in.mp4"
-    make_clip(path, frames=FRAMES, picture=moving, sounds=[Sound()])
+    make_clip(path, frames=FRAMES, size=(64, 48), picture=moving, sounds=[Sound()])
     return path
 
 
@@ -38,34 +41,77 @@ def undisturbed(long_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def wait_for_lines(log: Path, count: int) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + SECONDS
     while not (log.exists() and log.read_bytes().count(b'"frame":') >= count):
         assert time.monotonic() < deadline, "the run does not get there"
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("killed_at", [40, 270])
 def test_kill_and_run_again_gives_the_undisturbed_result(
-    long_clip: Path, undisturbed: Path, tmp_path: Path, killed_at: int
+    long_clip: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.mkv"
     output.write_bytes(b"the old file")
     log = output.with_suffix(".anomalies.jsonl")
     process = start(long_clip, "-o", output, "--codec", "ffv1", "-y")
-    wait_for_lines(log, killed_at)
+    wait_for_lines(log, SEGMENT + 30)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert output.read_bytes() == b"the old file"
 
     done = paint(long_clip, "-o", output, "--codec", "ffv1", "-y")
-    if killed_at > SEGMENT:
-        assert f"resumed at frame {killed_at // SEGMENT * SEGMENT}" in done.stderr
+    assert f"resumed at frame {SEGMENT}" in done.stderr
     assert times(output) == times(undisturbed)
-    assert all(
-        np.array_equal(one, other) for one, other in zip(frames(output), frames(undisturbed), strict=True)
-    )
+    assert equal(output, undisturbed)
     assert frame_lines(log) == frame_lines(undisturbed.with_suffix(".anomalies.jsonl"))
     assert sorted(path.name for path in tmp_path.iterdir()) == [log.name, output.name], "nothing is left over"
+
+
+def slow(sabotage: str) -> Any:
+    return pytest.param(sabotage, marks=pytest.mark.slow)
+
+
+KILLED = [
+    "killed:100",
+    "killed_before:rename",
+    *(slow(f"killed:{frames}") for frames in range(0, FRAMES, 17)),
+    *(slow(f"killed:{frames}") for frames in (SEGMENT - 1, SEGMENT, SEGMENT + 1, FRAMES - 1)),
+    *(slow(f"killed_before:{step}") for step in ("finish", "join", "clearing", "summary")),
+    *(slow(f"killed_in_join:{packets}") for packets in (0, SEGMENT, FRAMES - 1)),
+]
+"""31 places, 8 of them after the last frame."""
+
+
+@pytest.mark.parametrize("sabotage", KILLED)
+def test_killed_anywhere_the_next_run_gives_the_undisturbed_result(
+    herd: Herd, long_clip: Path, undisturbed: Path, tmp_path: Path, sabotage: str
+) -> None:
+    output = tmp_path / "out.mkv"
+    output.write_bytes(b"the old file")
+    log = output.with_suffix(".anomalies.jsonl")
+    command = (long_clip, "-o", output, "--codec", "ffv1", "-y")
+    assert herd.run(*command, limit=SECONDS, sabotage=sabotage).returncode == -signal.SIGKILL
+    renamed = sabotage in ("killed_before:clearing", "killed_before:summary")
+    assert equal(output, undisturbed) if renamed else output.read_bytes() == b"the old file"
+    for line in log.read_text(encoding="utf-8").splitlines()[:-1]:
+        json.loads(line)
+
+    done = herd.run(*command, limit=SECONDS)
+    assert done.returncode == 0, done.stderr
+    kind, _, where = sabotage.partition(":")
+    frames_done = int(where) if kind == "killed" else FRAMES
+    if frames_done > SEGMENT and sabotage != "killed_before:summary":
+        assert "resumed at frame" in done.stderr, "more than one segment is made again"
+    assert "damaged" not in done.stderr
+    assert times(output) == times(undisturbed)
+    assert equal(output, undisturbed)
+    assert frame_lines(log) == frame_lines(undisturbed.with_suffix(".anomalies.jsonl"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [log.name, output.name], "nothing is left over"
+
+
+def equal(one: Path, other: Path) -> bool:
+    """Whether two videos show the same pictures, bit for bit."""
+    return all(np.array_equal(a, b) for a, b in zip(frames(one), frames(other), strict=True))
 
 
 def test_other_settings_start_again_and_say_so(long_clip: Path, tmp_path: Path) -> None:
