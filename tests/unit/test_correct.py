@@ -186,6 +186,10 @@ def neighbourhood() -> tuple[np.ndarray, np.ndarray, Blend]:
     return source, clean, calibrated(made, [frames[1], frames[0]], [frames[3], frames[4]])
 
 
+def kept(picture: np.ndarray) -> Candidate:
+    return Candidate("keep", picture, 0.0)
+
+
 def error(picture: np.ndarray, clean: np.ndarray) -> float:
     return float(((np.clip(picture, 0, 255) - clean) ** 2).mean())
 
@@ -220,12 +224,12 @@ def test_what_cannot_be_undone_is_replaced_and_the_rest_kept(
     _, clean, made = neighbourhood
     hole = clean.copy()
     hole[30:60, 100:140] = 0
-    for mended in (mended_locally(hole, made), fused(hole, made)):
+    for mended in (mended_locally(hole, made), fused(kept(hole), made)):
         assert mended is not None
         assert gained(hole, mended.picture, clean) > 15
         assert np.abs(mended.picture[90:, :60] - clean[90:, :60]).mean() < 0.1
     noisy = clean + np.random.default_rng(2).normal(0, 12, clean.shape)
-    assert gained(noisy, fused(noisy.astype(np.float32), made).picture, clean) > 6
+    assert gained(noisy, fused(kept(noisy.astype(np.float32)), made).picture, clean) > 6
 
 
 def test_what_is_left_of_a_ruined_frame_is_not_mixed_in(
@@ -237,7 +241,7 @@ def test_what_is_left_of_a_ruined_frame_is_not_mixed_in(
     sharpness = [np.abs(cv2.Laplacian(x, cv2.CV_32F)).mean() for x in (made.picture, clean)]
     for ruined in (np.full_like(clean, 255), cv2.GaussianBlur(clean, (0, 0), 6)):
         assert mended_locally(ruined, made) is None
-        mended = fused(ruined, unsure).picture
+        mended = fused(kept(ruined), unsure).picture
         assert np.abs(cv2.Laplacian(mended, cv2.CV_32F)).mean() > 0.8 * min(sharpness)
 
 
@@ -247,7 +251,7 @@ def test_a_good_frame_is_expected_to_be_better_as_it_is(
     source, clean, made = neighbourhood
     errors = {c.method: c.error for c in candidates(clean, source, made, [])}
     assert errors["keep"] < 0.5 * errors["warp"]
-    assert error(fused(clean, made).picture, clean) < 0.2 * error(made.picture, clean)
+    assert error(fused(kept(clean), made).picture, clean) < 0.2 * error(made.picture, clean)
 
 
 def test_every_method_is_a_candidate_with_a_finite_error(
@@ -258,6 +262,7 @@ def test_every_method_is_a_candidate_with_a_finite_error(
     hole[30:60, 100:140] = 0
     found: list[Candidate] = list(candidates(hole, source, made, [clean]))
     assert [c.method for c in found] == ["keep", *ORDER]
+    assert found[ORDER.index("fuse") + 1].error >= found[ORDER.index("local") + 1].borrowed > 0
     for c in found:
         assert c.picture.shape == clean.shape and np.isfinite(c.picture).all() and c.error >= 0
 

@@ -43,6 +43,8 @@ class Candidate:
     """[H, W, 3], around 0..255."""
     error: float
     """Squared error to be expected."""
+    borrowed: float = 0.0
+    """That of what was taken of the blend alone."""
 
 
 def candidates(styled: Array, source: Array, blend: Blend, others: list[Array]) -> Iterator[Candidate]:
@@ -69,7 +71,7 @@ def candidates(styled: Array, source: Array, blend: Blend, others: list[Array]) 
     if local is not None:
         yield local
     best = min([*whole, *([local] if local else [])], key=lambda c: c.error)
-    yield fused(best.picture, blend)
+    yield fused(best, blend)
     yield Candidate("warp", blend.picture, blend.error)
 
 
@@ -84,17 +86,17 @@ def _excess(picture: Array, blend: Blend) -> float:
 # ---- the frame with what deviates replaced
 
 
-def fused(picture: Array, blend: Blend) -> Candidate:
-    """A picture mixed with the blend, on each scale and at each place by their errors (after Wiener).
+def fused(base: Candidate, blend: Blend) -> Candidate:
+    """A candidate mixed with the blend, on each scale and at each place by their errors (after Wiener).
 
-    Where the picture deviates no more than a good frame would, it stays. But a place that is grossly wrong on coarse
+    Where it deviates no more than a good frame would, it stays. But a place that is grossly wrong on coarse
     scales is not believed on finer ones, and one that lacks texture is blurred, not right: the least squared error
     alone would leave smears and the outlines of what was there.
     """
-    error = 0.0
+    error = base.borrowed
     kept: list[Array] = []
     gross = np.zeros((1, 1), np.float32)
-    levels, wanted = pyramid(picture - blend.picture), pyramid(blend.picture)
+    levels, wanted = pyramid(base.picture - blend.picture), pyramid(blend.picture)
     texture = energies([level + other for level, other in zip(levels, wanted, strict=True)])
     scales = zip(levels, energies(levels), energies(wanted), texture, blend.variance, strict=True)
     for level, energy, due, there, variance in reversed(list(scales)):
@@ -130,8 +132,9 @@ def mended_locally(styled: Array, blend: Blend) -> Candidate | None:
     if bad.mean() > MOST_LOCAL:
         return None
     mask = np.clip(2 * cv2.GaussianBlur(bad, (0, 0), feather), 0, 1)
-    error = float((mask**2 * variance + (1 - mask) ** 2 * fault).mean())
-    return Candidate("local", styled + mask[..., None] * (blend.picture - styled), error)
+    borrowed = float((mask**2 * variance).mean())
+    error = borrowed + float(((1 - mask) ** 2 * fault).mean())
+    return Candidate("local", styled + mask[..., None] * (blend.picture - styled), error, borrowed)
 
 
 # ---- faults undone

@@ -31,12 +31,12 @@ SCORE_FLOOR = 0.05
 """Below these, smaller is not better."""
 PREFERENCES = {
     "keep": 1.0,
-    "exchange": 0.3,
-    "gain": 0.25,
-    "unmix": 0.3,
-    "offset": 0.45,
-    "fuse": 1.5,
-    "local": 0.75,
+    "exchange": 0.35,
+    "gain": 0.3,
+    "unmix": 0.25,
+    "offset": 0.5,
+    "fuse": 1.3,
+    "local": 1.3,
     "warp": 1.3,
 }
 """Factors on the expected errors, tuned on the anomaly bench: few parameters that explain much are seldom mistaken."""
