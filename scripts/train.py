@@ -9,7 +9,7 @@
     torchrun --nproc-per-node 4 scripts/train.py ...                              one process for each GPU
 
 OUT/log.jsonl has the figures, OUT/samples the sheets, OUT/state.pt all that --resume needs: the resumed run is the
-undisturbed one. Ctrl-C is a safe stop. `train.py STYLE --help` lists the options.
+undisturbed one. Ctrl-C (or SIGTERM) is a safe stop. `train.py STYLE --help` lists the options.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from rich.progress import (
 
 from vidstyle.errors import InputError, UsageError, VidstyleError
 from vidstyle.training import perceptual
-from vidstyle.training.data import VIDEOS, Pair, find, painted_pairs
+from vidstyle.training.data import VIDEOS, find, painted_pairs
 from vidstyle.training.datasets import Cifar10, FramePairs, LabelledPictures, PaintedPairs, Pictures
-from vidstyle.training.engine import process_group
+from vidstyle.training.engine import first_process_first, process_group, processes
 from vidstyle.training.loop import Figures, Tick, Trainer, TrainingDiverged
 from vidstyle.training.recipes.base import Recipe, RecipeSettings
 from vidstyle.training.recipes.cyclegan import CycleGAN, CycleGANSettings
@@ -103,14 +103,15 @@ RECIPES: dict[str, tuple[type[RecipeSettings], Callable[[argparse.Namespace], Re
 def paint(args: argparse.Namespace, teacher: Teacher, smallest: int) -> PaintedPairs:
     """Have the teacher paint every picture, once for all runs in this folder."""
     files = find(args.data)
-    pairs: list[Pair]
-    pairs, unreadable = painted_pairs(files, teacher, args.out / "pairs", args.seed, smallest)
+    with first_process_first():
+        pairs, unreadable = painted_pairs(files, teacher, args.out / "pairs", args.seed, smallest)
     tell(files=len(files), unreadable=unreadable, pairs=len(pairs))
     return PaintedPairs(pairs)
 
 
 def tell(**figures: Any) -> None:
-    print(json.dumps(figures), flush=True)
+    if processes()[0] == 0:
+        print(json.dumps(figures), flush=True)
 
 
 def chosen(args: argparse.Namespace, kind: type[Any], **others: Any) -> Any:
@@ -214,13 +215,16 @@ def train(args: argparse.Namespace, device: str) -> None:
         trainer.load(args.out / "state.pt")
     elif args.start_from:
         trainer.load(args.start_from, networks_only=True)
-    before = signal.signal(signal.SIGINT, lambda *_: trainer.stop())
+    before = {
+        number: signal.signal(number, lambda *_: trainer.stop()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     shown = sys.stderr.isatty() and trainer.engine.rank == 0
     try:
         with progress_bar(trainer.recipe.steps, trainer.step, shown) as tick:
             trainer.run(args.max_seconds, tick)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

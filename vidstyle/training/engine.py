@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -57,10 +59,7 @@ class Engine:
             name: copy.deepcopy(networks[name]).eval().requires_grad_(False) for name in averaged
         }
         if self.world > 1:
-            for name, network in self.modules.items():
-                # Buffers are left alone: a broadcast between two forward passes of one step would break its graph.
-                wrapped: nn.Module = DistributedDataParallel(network, broadcast_buffers=False)
-                networks[name] = wrapped
+            networks.update({name: _shared(network) for name, network in self.modules.items()})
 
     def autocast(self) -> torch.autocast:
         """The context of a forward pass in the chosen precision."""
@@ -133,6 +132,14 @@ class Engine:
             network.load_state_dict(state["averages"][name])
 
 
+def _shared(network: nn.Module) -> nn.Module:
+    with warnings.catch_warnings():
+        # The option's new name is unknown to the older versions that we support.
+        warnings.simplefilter("ignore", FutureWarning)
+        # Buffers are left alone: a broadcast between two forward passes of one step would break its graph.
+        return DistributedDataParallel(network, broadcast_buffers=False)
+
+
 @contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
     """Gradients pass through the networks but do not gather in their weights."""
@@ -153,6 +160,17 @@ def processes() -> tuple[int, int]:
 
 
 @contextmanager
+def first_process_first() -> Iterator[None]:
+    """The first process runs the block alone and the others after it: for files that all of them want."""
+    rank, world = processes()
+    if rank:
+        distributed.barrier()
+    yield
+    if world > 1 and not rank:
+        distributed.barrier()
+
+
+@contextmanager
 def process_group(device: str) -> Iterator[str]:
     """Join the processes that `torchrun` started, if it did; the device of this one (one GPU each)."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
@@ -162,7 +180,8 @@ def process_group(device: str) -> Iterator[str]:
     if on_gpu:
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if on_gpu else "gloo")
+    # The first process may paint thousands of pictures before the others need it.
+    distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(days=1))
     try:
         yield device
     finally:
