@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -75,3 +79,30 @@ def test_the_style_set_itself_has_no_style_distance() -> None:
     assert 0 < between.style(frame) < distance.style(other)
     assert distance.content(frame, frame) == 0
     assert distance.content(frame, other) > 0.1
+
+
+def test_the_script_prints_all_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(__file__).resolve().parents[2] / "scripts" / "evaluate.py"
+    spec = importlib.util.spec_from_file_location("scripts_evaluate", path)
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    clip = tmp_path / "pan.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter_fourcc(*"MJPG"), 25, (120, 80))
+    for frame in pan(4):
+        writer.write(frame)
+    writer.release()
+    (tmp_path / "styles" / "oil").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "styles" / "oil" / "one.png"), pan(1)[0])
+    command = [str(clip), "--styles", "oil", "--style-pictures", str(tmp_path / "styles"), "--frames", "3"]
+    assert script.main([*command, "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["style"], row["clip"], row["frames"]) == ("oil", "pan", 3)
+    assert row["excess"] == pytest.approx((row["warping"] - 1) * row["floor"])
+    assert 0 < row["edges"] < 1
+    assert row["source_style_distance"] < row["style_distance"]  # the style set is the source itself
+    assert script.main(command) == 0
+    assert "Hayao" in capsys.readouterr().out
+    assert script.main([str(tmp_path / "none.mp4")]) == 3
+    assert script.main([str(clip), "--styles", "none"]) == 2
