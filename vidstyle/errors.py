@@ -84,8 +84,15 @@ class Interrupted(VidstyleError):
         self.exit_code = 128 + signal_number
 
 
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "Insufficient memory", "bad_alloc")
-"""What torch on the processor and on a card, OpenCV and the C++ library say in exceptions of their own."""
+_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "out of memory",
+    "Insufficient memory",
+    "bad_alloc",
+    "failed to map segment",
+)
+"""What torch, OpenCV, FFmpeg, the C++ library and the loader of libraries say in exceptions of their own."""
 
 
 def explain(error: BaseException, *, name: str | None = None) -> VidstyleError:
