@@ -562,3 +562,10 @@ def test_tracks_of_unknown_codecs_are_left_out_and_named(suffix: str, tmp_path: 
     assert len(times(passed.output)) == 4
     for kind in ("sound", "subtitle"):
         assert any(kind in note and "left out" in note and "unknown codec" in note for note in passed.notes)
+
+
+@pytest.mark.parametrize("sound", ["aac", "libmp3lame"])
+def test_in_avi_the_run_in_of_the_sound_does_not_stretch_the_first_frame(sound: str, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mp4", frames=8, sounds=[Sound(sound)])
+    passed = pass_through(clip.path, tmp_path / "out.avi", EncodeSettings(codec="mpeg4", threads=1))
+    assert times(passed.output) == clip.times

@@ -19,7 +19,7 @@ from vidstyle.media import segments
 from vidstyle.media.encode import EncodeSettings
 from vidstyle.media.probe import probe
 from vidstyle.media.segments import Output, check_output
-from vidstyle.media.store import EncodedPacket, SegmentWriter
+from vidstyle.media.store import EncodedPacket, SegmentStore, SegmentWriter
 
 SEGMENT = 5
 
@@ -448,3 +448,22 @@ def test_a_folder_without_permission(clip: Clip, tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
     with pytest.raises(OutputError, match="may not be written"):
         check_output(tmp_path / "closed" / "out.mp4", clip.path, overwrite=False)
+
+
+def test_what_one_run_threw_away_the_next_does_not_miss(tmp_path: Path) -> None:
+    """Whole segments, a run with other settings that is killed before its first segment, and a third run."""
+
+    def killed(fingerprint: str, segments: int = 0) -> str | None:
+        store = SegmentStore(tmp_path / "work")
+        reason = store.open(fingerprint, b"", resume=True)
+        for index in range(segments):
+            writer = store.begin(b"")
+            writer.add(EncodedPacket(index, 1, True, b"data"))
+            store.complete(writer)
+        store._lock.release()  # as the system does for the dead
+        return reason
+
+    assert killed("one", segments=2) is None
+    assert "changed" in (killed("two") or "")
+    assert killed("one") is None
+    assert killed("three") is None

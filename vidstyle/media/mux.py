@@ -161,8 +161,9 @@ def _muxer_options(container: Container, time_base: Fraction) -> dict[str, str]:
         while scale < _MIN_TIMESCALE:
             scale *= 2
         return {"movie_timescale": str(scale)}
-    if container.format in ("matroska", "webm"):
-        # Otherwise the run-in of an AAC or MP3 decoder, a few negative milliseconds, would move all tracks.
+    if container.format in ("matroska", "webm", "avi"):
+        # Otherwise the run-in of an AAC or MP3 decoder, a few negative milliseconds, would move all tracks; in AVI,
+        # which counts frames, the first one would be shown twice as long.
         return {"avoid_negative_ts": "disabled"}
     return {}
 

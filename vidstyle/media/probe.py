@@ -9,6 +9,7 @@ from pathlib import Path
 
 from av import VideoFrame
 from av.container import InputContainer
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
 
 from vidstyle.errors import InputError
@@ -25,6 +26,16 @@ _FASTEST_RATE = 1000
 """Rates beyond this are a sign of a damaged header, or of a clock that was taken for a rate."""
 
 _HDR = {PQ: "PQ", HLG: "HLG"}
+_NOT_KEPT = {
+    SideDataType.MASTERING_DISPLAY_METADATA: "the mastering display's colours (HDR10)",
+    SideDataType.CONTENT_LIGHT_LEVEL: "the content's light level (HDR10)",
+    SideDataType.DYNAMIC_HDR_PLUS: "dynamic HDR (HDR10+)",
+    SideDataType.DOVI_METADATA: "dynamic HDR (Dolby Vision)",
+    SideDataType.A53_CC: "closed captions",
+    SideDataType.STEREO3D: "the stereo layout",
+    SideDataType.SPHERICAL: "the projection of 360-degree video",
+    SideDataType.ICC_PROFILE: "a colour profile",
+}
 
 
 def probe(path: Path, *, max_pixels: int | None = None) -> VideoInfo:
@@ -113,7 +124,17 @@ def _notes(container: InputContainer, stream: VideoStream, frame: VideoFrame) ->
         notes.append("It is interlaced: both fields of a frame are painted as one picture.")
     if _is_transparent(frame):
         notes.append("Transparent parts are laid over black.")
+    if lost := _side_data(frame):
+        notes.append(f"Not kept of what comes with the pictures: {', '.join(lost)}.")
     return notes
+
+
+def _side_data(frame: VideoFrame) -> list[str]:
+    """What is told beside the samples of a frame and cannot be written with them."""
+    try:
+        return [words for kind, words in _NOT_KEPT.items() if frame.side_data.get(kind) is not None]  # type: ignore[call-overload]
+    except ValueError:  # PyAV 18 knows no name for some side data
+        return []
 
 
 def _is_transparent(frame: VideoFrame) -> bool:

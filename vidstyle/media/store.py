@@ -144,7 +144,9 @@ class SegmentStore:
                 self.segments = []
             if found and not self.segments:
                 reason = "its segments are damaged or come from another encoder"
-        self._lock.clear(keep={_STATE, *(segment.file for segment in self.segments)})
+        self._keep_whole()
+        if self.segments != found:  # or the next run would miss what this one has thrown away
+            self._write_state(self.segments)
         return reason if found and not self.segments else None
 
     def begin(self, header: bytes) -> SegmentWriter:
@@ -176,8 +178,12 @@ class SegmentStore:
             self._lock.remove()
             return
         with suppress(OSError):  # what is left over is removed by the next run
-            self._lock.clear(keep={_STATE, *(segment.file for segment in self.segments)})
+            self._keep_whole()
         self._lock.release()
+
+    def _keep_whole(self) -> None:
+        """Remove everything but whole segments and the state that names them."""
+        self._lock.clear(keep={_STATE, *(segment.file for segment in self.segments)})
 
     def remove(self) -> None:
         """Remove the folder with everything in it: the output is complete."""
