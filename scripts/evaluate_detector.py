@@ -27,11 +27,11 @@ import torch
 from torch import Tensor
 
 from vidstyle.correct import correct
-from vidstyle.detect import detect
+from vidstyle.detect import TrainedFusion, detect
 from vidstyle.flow import track_motion
 from vidstyle.frames import Batch, FinishedFrame, StyledBatch
 from vidstyle.models.features import FeatureNetwork
-from vidstyle.models.load import load_features
+from vidstyle.models.load import load_features, load_fusion
 from vidstyle.report import read_lines
 
 BATCH = 8
@@ -108,13 +108,13 @@ def line(frame: FinishedFrame) -> str:
     return json.dumps(fields)
 
 
-def run_case(case: Path, results: Path, features: FeatureNetwork) -> tuple[int, float]:
+def run_case(case: Path, results: Path, features: FeatureNetwork, fusion: TrainedFusion) -> tuple[int, float]:
     """Judge and mend one case; returns its frames and the seconds of processor time that detection took."""
     batches = list(
         styled_batches(track_motion(source_batches(read(case / "source.mkv"))), read(case / "styled.mkv"))
     )
     started = time.process_time()
-    checked = list(detect(batches, features=features))
+    checked = list(detect(batches, features=features, fusion=fusion))
     seconds = time.process_time() - started
     finished = list(correct(checked))
     (results / f"{case.name}.jsonl").write_text("".join(line(frame) + "\n" for frame in finished))
@@ -142,7 +142,9 @@ def run_command(case: Path, results: Path) -> tuple[int, float]:
     return summary["frames"], summary["stage_seconds"]["detect"]
 
 
-def run_seed(args: argparse.Namespace, seed: int, folder: Path, features: FeatureNetwork) -> dict[str, float]:
+def run_seed(
+    args: argparse.Namespace, seed: int, folder: Path, networks: tuple[FeatureNetwork, TrainedFusion]
+) -> dict[str, float]:
     """Make the cases of one seed, run them, and return the bench's figures."""
     cases, results = folder / f"cases{seed}", folder / f"results{seed}"
     results.mkdir(parents=True, exist_ok=True)
@@ -151,7 +153,7 @@ def run_seed(args: argparse.Namespace, seed: int, folder: Path, features: Featur
         subprocess.run([sys.executable, str(args.bench), *make], check=True, stdout=subprocess.DEVNULL)
     folders = [case for case in sorted(cases.iterdir()) if case.is_dir()]
     runs = [
-        run_command(case, results) if args.command else run_case(case, results, features) for case in folders
+        run_command(case, results) if args.command else run_case(case, results, *networks) for case in folders
     ]
     frames, seconds = (sum(column) for column in zip(*runs, strict=True))
     score = ["score", "--cases", str(cases), "--results", str(results), "--json"]
@@ -181,11 +183,11 @@ def main() -> None:
 
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    features = load_features()
+    networks = load_features(), TrainedFusion(load_fusion())
     with tempfile.TemporaryDirectory() as scratch:
         rows: list[dict[str, float]] = []
         for seed in args.seeds:
-            rows.append(run_seed(args, seed, args.folder or Path(scratch), features))
+            rows.append(run_seed(args, seed, args.folder or Path(scratch), networks))
             if len(rows) == 1:
                 print("seed", *(f"{title:>9}" for title in rows[0]))
             print(f"{seed:4}", *(f"{value:9.3f}" for value in rows[-1].values()), flush=True)

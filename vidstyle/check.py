@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.correct import correct
-from vidstyle.detect import detect
+from vidstyle.detect import TrainedFusion, detect
 from vidstyle.device import DeviceChoice, automatic_batch_size, cores
 from vidstyle.errors import InputError, UsageError
 from vidstyle.events import Listener, ignore
@@ -33,7 +34,7 @@ from vidstyle.media.decode import decode
 from vidstyle.media.mux import BorrowedSound
 from vidstyle.media.probe import probe
 from vidstyle.media.times import frame_times
-from vidstyle.models.load import load_features
+from vidstyle.models.load import load_features, load_fusion
 from vidstyle.pairs import Follower, alike, fit, likeness, plan
 from vidstyle.prefetch import prefetch
 from vidstyle.run import (
@@ -170,16 +171,16 @@ class _Checking:
         """Pairs go through detector and corrector, frames without a counterpart past them."""
         threshold, watch = self.run.settings.check.threshold, self.run.watch.stage
         mend = self.writes and self.run.settings.check.correct
-        features = load_features()
+        judging = partial(
+            detect, threshold=threshold, features=load_features(), fusion=TrainedFusion(load_fusion())
+        )
         with closing(pairs):
             for paired, group in groupby(pairs, lambda item: isinstance(item, StyledBatch)):
                 if not paired:
                     yield from self._passed(group)
                     continue
                 moving = prefetch(watch("motion", with_motion, group), BATCHES_AHEAD, name="prefetch-motion")
-                checked = watch(
-                    "detect", lambda batches: detect(batches, threshold=threshold, features=features), moving
-                )
+                checked = watch("detect", judging, moving)
                 yield from watch("correct", lambda frames: correct(frames, repair=mend), checked)
 
     def _passed(self, batches: Iterable[StyledBatch | Batch]) -> Generator[FinishedFrame, None, None]:

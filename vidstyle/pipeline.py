@@ -12,11 +12,12 @@ earlier as the stages need to be in the very same state.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from vidstyle import styles
 from vidstyle.correct import correct
-from vidstyle.detect import detect
+from vidstyle.detect import TrainedFusion, detect
 from vidstyle.device import DeviceChoice, automatic_batch_size, choose_device
 from vidstyle.events import Listener, ignore
 from vidstyle.faults import Fault, inject
@@ -26,7 +27,7 @@ from vidstyle.guides import StrokeField
 from vidstyle.media.decode import decode
 from vidstyle.media.probe import probe
 from vidstyle.models.generator import Generator as PaintNetwork
-from vidstyle.models.load import load, load_features
+from vidstyle.models.load import load, load_features, load_fusion
 from vidstyle.prefetch import prefetch
 from vidstyle.run import (
     BATCHES_AHEAD,
@@ -118,7 +119,6 @@ class _Painting:
         check, wanted = self.run.settings.check, self.run.settings.style
         batch_size = wanted.batch_size or automatic_batch_size(self.choice, *self.info.size)
         painter = self._painter()
-        features = load_features() if check.detect else None
         watch = self.run.watch.stage
 
         source: Generator[Batch, None, None] = watch(
@@ -131,9 +131,10 @@ class _Painting:
         painted = prefetch(painted, BATCHES_AHEAD, name="prefetch-painted")
         if not check.detect:
             return watch("pass", unchecked, painted)
-        checked = watch(
-            "detect", lambda batches: detect(batches, threshold=check.threshold, features=features), painted
+        judging = partial(
+            detect, threshold=check.threshold, features=load_features(), fusion=TrainedFusion(load_fusion())
         )
+        checked = watch("detect", judging, painted)
         finished = watch(
             "correct", lambda frames: correct(frames, restyle=painter.repaint, repair=check.correct), checked
         )

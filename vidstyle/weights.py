@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 SCHEMA = 1
 FOLDER_VARIABLE = "VIDSTYLE_CHECKPOINTS"
-REQUIRED_NETWORKS = ("features",)
+REQUIRED_NETWORKS = ("features", "fusion")
 """Networks that every run needs, whatever its style."""
 
 
@@ -34,7 +34,7 @@ class Entry:
     path: Path
     sha256: str
     network: str
-    """Which class of `vidstyle.models` it fills: "generator" or "features"."""
+    """Which class of `vidstyle.models` it fills: "generator", "features" or "fusion"."""
     settings: dict[str, Any]
     """Keyword arguments that class is built with."""
     guides: tuple[str, ...] = ("strokes",)

@@ -6,23 +6,65 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vidstyle.detect import TrainedFusion
+from vidstyle.detect.cells import cell_means, pool, trusted_means
 from vidstyle.detect.decision import NAMES, THRESHOLD, combine, evidence
-from vidstyle.detect.statistics import masked_median, median_network, worst
+from vidstyle.detect.statistics import MaskedMedian, known_median, median_network, worst
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 14), st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_the_masked_median_is_the_median_of_what_is_valid(count: int, seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)
-    stack = rng.normal(0, 50, (count, 5, 6, 2)).round().astype(np.float32)  # rounded: ties happen
+    stack = rng.normal(0, 50, (count, 2, 5, 6)).round().astype(np.float32)  # rounded: ties happen
     valid = rng.random((count, 5, 6)) < share
     before = stack.copy()
-    result = masked_median(stack, valid)
+    median = MaskedMedian(valid)
+    result = median(stack)
     assert np.array_equal(stack, before)
+    assert np.array_equal(median(stack), result)
     for i, j in np.ndindex(5, 6):
-        chosen = stack[valid[:, i, j], i, j]
+        chosen = stack[valid[:, i, j], :, i, j]
         expected = np.median(chosen, 0) if len(chosen) else np.zeros(2)
-        np.testing.assert_allclose(result[i, j], expected, atol=1e-5)
+        np.testing.assert_allclose(result[:, i, j], expected, atol=1e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_the_known_median_leaves_out_what_is_not_known(rows: int, seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    table = rng.normal(0, 5, (rows, 4)).astype(np.float32)
+    table[rng.random(table.shape) < share] = np.nan
+    for column, found in zip(table.T, known_median(table), strict=True):
+        known = column[~np.isnan(column)]
+        expected = np.median(known) if len(known) else np.nan
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(8, 40), st.integers(8, 40), st.integers(0, 2**32 - 1))
+def test_cells_average_areas_and_trusted_pixels_only(height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    field = rng.normal(0, 5, (3, height, width)).astype(np.float32)
+    whole = cell_means(field, (8, 4))
+    np.testing.assert_allclose(whole.mean((1, 2)), field.mean((1, 2)), rtol=1e-3, atol=1e-3)
+    trusted = rng.random((height, width)) < 0.7
+    spoilt = np.where(trusted, field, 1e4).astype(np.float32)
+    means, share = trusted_means(spoilt, trusted, (8, 4))
+    assert (means < 1e3).all()
+    np.testing.assert_allclose(share.mean(), trusted.mean(), atol=1e-4)
+    coarse, coarse_share = pool(means, share)
+    direct, direct_share = trusted_means(spoilt, trusted, (4, 2))
+    np.testing.assert_allclose(coarse_share, direct_share, atol=1e-5)
+    np.testing.assert_allclose(coarse, direct, rtol=1e-3, atol=1e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(-60, 60, width=32), min_size=2, max_size=8))
+def test_the_score_grows_with_the_logit_and_is_one_at_zero(logits: list[float]) -> None:
+    scores = [TrainedFusion.score(logit) for logit in sorted(logits)]
+    assert scores == sorted(scores) and scores[0] > 0
+    assert abs(TrainedFusion.score(0.0) - 1) < 1e-9
 
 
 @settings(max_examples=30, deadline=None)

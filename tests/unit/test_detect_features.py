@@ -14,7 +14,7 @@ from vidstyle.models.features import STRIDES, FeatureNetwork
 from vidstyle.models.load import load_features
 from vidstyle.weights import manifest
 
-from .painted_clip import FAULTS, batches, paint, pan, tensor
+from .painted_clip import FAULTS, batches, paint, pan
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +33,9 @@ def test_the_shipped_network_is_small_and_its_maps_are_where_they_should_be(netw
 
 def test_a_spoilt_picture_looks_farther_than_the_next_frame(network: FeatureNetwork) -> None:
     styled = [paint(s) for s in pan(4)]
-    looks = [describe(tensor(y), network) for y in styled]
+    looks = describe(styled, network)
     for spoil, _ in (FAULTS[k] for k in ("strong noise", "blurred", "black")):
-        spoilt = describe(tensor(spoil(styled[1])), network)
+        (spoilt,) = describe([spoil(styled[1])], network)
         for tap in range(len(STRIDES)):
             near = np.linalg.norm(looks[0][tap] - looks[1][tap])
             assert np.linalg.norm(spoilt[tap] - looks[1][tap]) > 2 * near

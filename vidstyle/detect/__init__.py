@@ -2,12 +2,16 @@
 
 analysis    the small pictures of colour and texture that are compared
 temporal    neighbours, carried along the motion; where they can be trusted; what they agree on
+features    how far a frame's look is from that of its neighbours
 statistics  medians
-decision    cues, scores, reasons
+cells       means over a grid
+decision    cues, evidence, reasons, and a score by rule
+fusion      the score by a trained network
 detector    the stage itself
 """
 
 from vidstyle.detect.decision import REASONS
 from vidstyle.detect.detector import CONTEXT_FRAMES, LOOK_AHEAD, detect
+from vidstyle.detect.fusion import TrainedFusion
 
-__all__ = ["CONTEXT_FRAMES", "LOOK_AHEAD", "REASONS", "detect"]
+__all__ = ["CONTEXT_FRAMES", "LOOK_AHEAD", "REASONS", "TrainedFusion", "detect"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from vidstyle.detect.analysis import COLORS, TEXTURES
-from vidstyle.detect.statistics import Array, Mask, worst
+from vidstyle.detect.cells import LEAST_SUPPORT, pool, trusted_means
+from vidstyle.detect.statistics import Array, Mask, known_median, worst
 from vidstyle.detect.temporal import Reference
 
 REASONS = (
@@ -29,8 +29,6 @@ GRID = (16, 9)
 """Cells of a landscape picture that faults are looked for in."""
 FLOORS = np.array([1.2, 0.8, 0.8, 1.2, 1.2], np.float32)
 """Deviation of a cell, per channel, that is never worth mentioning."""
-LEAST_SUPPORT = 0.3
-"""Cells with less trusted area are left out."""
 LEAST_CELLS = 3
 ONE_SIDED_DOUBT = 2.0
 LENIENCE = 0.25
@@ -67,6 +65,8 @@ CUES: Mapping[str, Cue] = {
     "standstill": Cue(0.35, 1.2, 0.0),
 }
 NAMES = tuple(CUES)
+MAPS = 26
+"""Planes that the fusion network sees: five channels of five measures, and the trusted share."""
 
 THRESHOLD = 4.5
 """Weighted robust standard scores; a score of 1 is this much."""
@@ -93,6 +93,8 @@ class Finding:
     """What was measured in one frame: the cues in the order of NAMES (nan: cannot be told), and where."""
 
     cues: Array
+    maps: Array | None
+    """[MAPS, rows, columns] over the fine grid, for the fusion network; None without a reference."""
     deviation: Array | None
     """Largest deviation in units of what is usual there, per cell [rows, columns]."""
     level: Array
@@ -114,40 +116,104 @@ class Calm:
 
 
 def measure(styled: Array, reference: Reference | None, calm: Calm, **apart: float) -> Finding:
-    """Compares a styled analysis picture [h, w, 5] with its reference; `apart`: cues measured elsewhere, by name."""
+    """Compares a styled analysis picture [5, h, w] with its reference; `apart`: cues measured elsewhere, by name."""
     values, doubt = dict(apart), 1.0
-    deviation, level = None, np.zeros(styled.shape[2], np.float32)
+    maps, deviation, level = None, None, np.zeros(len(styled), np.float32)
     if reference is not None:
-        portrait = styled.shape[0] > styled.shape[1]
-        coarse = _Cells(reference.supported, GRID[::-1] if portrait else GRID)
-        fine = _Cells(reference.supported, (2 * coarse.size[0], 2 * coarse.size[1]))
-        if coarse.known.sum() >= LEAST_CELLS:
+        compared = _compare(styled, reference, calm)
+        if compared.coarse.known.sum() >= LEAST_CELLS:
             doubt = _doubt(reference, calm)
             lenience, doubt = doubt**LENIENCE, doubt ** (1 - LENIENCE)
-            more, deviation, level = _deviation_cues(styled, reference, calm, lenience, coarse)
-            values |= more | _outside_cues(styled, reference, calm, lenience, fine)
+            values |= _deviation_cues(compared, reference, calm, lenience) | _outside_cues(compared, lenience)
+            maps, deviation, level = _maps(compared), compared.coarse.deviating.max(0), compared.level
     cues = np.array([values.get(name, np.nan) for name in NAMES], np.float32)
-    return Finding(cues, deviation, level, doubt)
+    return Finding(cues, maps, deviation, level, doubt)
 
 
-class _Cells:
-    """A grid of cells over the trusted pixels of a frame."""
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Deviations per channel and cell [5, rows, columns], in units of what is usual there; 0 where unknown."""
 
-    def __init__(self, supported: Mask, size: tuple[int, int]) -> None:
-        self.size = size
-        self._weight = supported.astype(np.float32)[..., None]
-        share = cv2.resize(self._weight, size, interpolation=cv2.INTER_AREA)
-        self.known = share > LEAST_SUPPORT
-        self._share = np.maximum(share, 1e-3)[..., None]
+    known: Mask
+    """[rows, columns]"""
+    deviating: Array
+    """Of the pixels, absolute."""
+    shifted: Array
+    """Of the cell's mean, signed."""
+    outside: Array
+    """Beyond the range of the neighbours: next to nothing, even where they differ widely."""
+    usual: Array
+    change: Array
+    """Of the source, signed, in grey levels."""
 
-    def means(self, *fields: Array) -> list[Array]:
-        """Mean of each field [h, w, C] over the trusted pixels of each cell: [rows, columns, C]."""
-        joined = np.concatenate(fields, 2) * self._weight
-        parts = [
-            np.atleast_3d(cv2.resize(joined[..., c : c + 4], self.size, interpolation=cv2.INTER_AREA))
-            for c in range(0, joined.shape[2], 4)  # OpenCV averages at most four channels
-        ]
-        return np.split(np.concatenate(parts, 2) / self._share, len(fields), 2)
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    coarse: _Grid
+    fine: _Grid
+    share: Array
+    """Of the pixels of each fine cell, how many are trusted, [1, rows, columns]."""
+    level: Array
+
+
+def _compare(styled: Array, reference: Reference, calm: Calm) -> _Comparison:
+    """How far the frame is from the middle of its neighbours, and how far outside of their range."""
+    difference = styled - reference.styled
+    outside = np.maximum(np.maximum(styled - reference.highest, reference.lowest - styled), 0)
+    outside[:, ~reference.supported] = 0  # fewer than two make no range
+    change = reference.source_change
+    fields = (np.abs(difference), difference, outside, reference.spread, np.abs(change), change)
+    columns, rows = GRID[::-1] if styled.shape[1] > styled.shape[2] else GRID
+    fine, share = trusted_means(np.concatenate(fields), reference.supported, (2 * columns, 2 * rows))
+    coarse, coarse_share = pool(fine, share)
+    known = coarse_share[0] > LEAST_SUPPORT
+    slope = explain(*(np.split(coarse, len(fields))[i][:, known].T for i in (1, 5)))
+    grids = [
+        _grid(np.split(means, len(fields)), part[0] > LEAST_SUPPORT, calm, slope)
+        for means, part in ((coarse, coarse_share), (fine, share))
+    ]
+    level = difference[:, reference.supported].mean(1) - _explained(coarse[-5:], slope)[:, known].mean(1)
+    return _Comparison(grids[0], grids[1], share, level)
+
+
+def _grid(means: Sequence[Array], known: Mask, calm: Calm, slope: Array) -> _Grid:
+    absolute, shift, outside, spread, change, source_shift = means
+    explained = _explained(source_shift, slope)
+    contrast, floors = _planes(calm.contrast), _planes(FLOORS)
+    usual = (
+        1.2 * np.maximum(spread, 0.5 * _planes(calm.spread))
+        + 0.8 * contrast * change
+        + np.abs(explained)
+        + floors
+    )
+    return _Grid(
+        known=known,
+        deviating=np.where(known, absolute / usual, 0),
+        shifted=np.where(known, (shift - explained) / usual, 0),
+        outside=np.where(known, outside / (0.4 * spread + 0.4 * contrast * change + 0.5 * floors), 0),
+        usual=usual,
+        change=np.where(known, source_shift, 0),
+    )
+
+
+def _maps(compared: _Comparison) -> Array:
+    """What the fusion network sees, in a range of some units: [MAPS, rows, columns]."""
+    grid = compared.fine
+    signed = np.concatenate((grid.deviating, grid.outside, grid.shifted, grid.change))
+    usual = np.log(grid.usual / _planes(FLOORS)) * grid.known
+    maps: Array = np.concatenate((compress(signed), usual, compared.share)).astype(np.float32)
+    return maps
+
+
+def compress(values: Array) -> Array:
+    """Signed logarithm: linear near 0, and nothing is huge."""
+    result: Array = np.sign(values) * np.log1p(np.abs(values))
+    return result
+
+
+def _planes(values: Array) -> Array:
+    """One value per channel [5], as planes [5, 1, 1]."""
+    return values[:, None, None]
 
 
 def _doubt(reference: Reference, calm: Calm) -> float:
@@ -157,71 +223,52 @@ def _doubt(reference: Reference, calm: Calm) -> float:
 
 
 def _deviation_cues(
-    styled: Array, reference: Reference, calm: Calm, lenience: float, cells: _Cells
-) -> tuple[dict[str, float], Array, Array]:
-    """How far the frame is from the middle of its neighbours; the deviation per cell; the shift of the frame, [5]."""
-    difference = styled - reference.styled
-    absolute, shift, spread, change, source_shift = cells.means(
-        np.abs(difference),
-        difference,
-        reference.spread,
-        np.abs(reference.source_change),
-        reference.source_change,
-    )
-    explained = np.zeros_like(shift)
-    explained[cells.known] = explain(shift[cells.known], source_shift[cells.known])
-    usual = (
-        1.2 * np.maximum(spread, 0.5 * calm.spread)
-        + 0.8 * calm.contrast * change
-        + np.abs(explained)
-        + FLOORS
-    )
-    usual *= np.float32(lenience)
-    deviating = np.where(cells.known[..., None], absolute / usual, 0)
-    shifted = np.where(cells.known[..., None], np.abs(shift - explained) / usual, 0)
-    trusted = reference.supported
-    source_level = np.abs(reference.source_change[trusted].mean(0))
-    level = difference[trusted].mean(0) - explained[cells.known].mean(0)
-    excess = np.maximum(np.abs(level) - 1.5 * calm.contrast * source_level, 0) / lenience
-    values = {
-        "color_worst": worst(deviating[..., COLORS].max(2)),
-        "texture_worst": worst(deviating[..., TEXTURES].max(2)),
-        "color_shift": worst(shifted[..., COLORS].max(2)),
-        "texture_shift": worst(shifted[..., TEXTURES].max(2)),
-        "color_mean": float(deviating[cells.known][:, COLORS].mean()),
-        "texture_mean": float(deviating[cells.known][:, TEXTURES].mean()),
+    compared: _Comparison, reference: Reference, calm: Calm, lenience: float
+) -> dict[str, float]:
+    grid = compared.coarse
+    deviating, shifted = grid.deviating / lenience, np.abs(grid.shifted) / lenience
+    source_level = np.abs(reference.source_change[:, reference.supported].mean(1))
+    excess = np.maximum(np.abs(compared.level) - 1.5 * calm.contrast * source_level, 0) / lenience
+    return {
+        "color_worst": worst(deviating[COLORS].max(0)),
+        "texture_worst": worst(deviating[TEXTURES].max(0)),
+        "color_shift": worst(shifted[COLORS].max(0)),
+        "texture_shift": worst(shifted[TEXTURES].max(0)),
+        "color_mean": float(deviating[COLORS][:, grid.known].mean()),
+        "texture_mean": float(deviating[TEXTURES][:, grid.known].mean()),
         "level": float(excess[COLORS].max()),
         "energy": float(excess[TEXTURES].max()),
     }
-    return values, deviating.max(2), level
 
 
-def _outside_cues(
-    styled: Array, reference: Reference, calm: Calm, lenience: float, cells: _Cells
-) -> dict[str, float]:
-    """How far the frame lies outside the range of its neighbours: next to nothing, even where they differ widely."""
-    outside = np.maximum(np.maximum(styled - reference.highest, reference.lowest - styled), 0)
-    outside[~reference.supported] = 0  # fewer than two make no range
-    beyond, spread, change = cells.means(outside, reference.spread, np.abs(reference.source_change))
-    usual = (0.4 * spread + 0.4 * calm.contrast * change + 0.5 * FLOORS) * np.float32(lenience)
-    beyond = np.where(cells.known[..., None], beyond / usual, 0)
+def _outside_cues(compared: _Comparison, lenience: float) -> dict[str, float]:
+    grid = compared.fine
+    beyond = grid.outside / lenience
     return {
-        "color_outside": worst(beyond[..., COLORS].max(2), 3),
-        "texture_outside": worst(beyond[..., TEXTURES].max(2), 3),
-        "color_outside_mean": float(beyond[cells.known][:, COLORS].mean()),
-        "texture_outside_mean": float(beyond[cells.known][:, TEXTURES].mean()),
+        "color_outside": worst(beyond[COLORS].max(0), 3),
+        "texture_outside": worst(beyond[TEXTURES].max(0), 3),
+        "color_outside_mean": float(beyond[COLORS][:, grid.known].mean()),
+        "texture_outside_mean": float(beyond[TEXTURES][:, grid.known].mean()),
     }
 
 
+CAUSES = (0, 3, 4)
+
+
 def explain(shift: Array, source_shift: Array) -> Array:
-    """What of the styled cells' shifts [N, 5] follows from the source's own [N, 5]: ridge regression over the cells.
+    """How the styled cells' shifts [N, 5] follow from the source's own [N, 5]: slopes [3, 5] of a ridge regression.
 
     A style may turn a slight change of the source's sharpness into another tone, everywhere alike.
     """
-    causes = source_shift[:, (0, 3, 4)]
+    causes = source_shift[:, CAUSES]
     gram = causes.T @ causes + len(causes) * np.eye(causes.shape[1], dtype=np.float32)
-    result: Array = causes @ np.linalg.solve(gram, causes.T @ shift)
+    result: Array = np.linalg.solve(gram, causes.T @ shift)
     return result
+
+
+def _explained(source_shift: Array, slope: Array) -> Array:
+    """What of the styled shifts [5, rows, columns] follows from the source's."""
+    return np.tensordot(slope, source_shift[list(CAUSES)], axes=(0, 0)).astype(np.float32)
 
 
 def evidence(cues: Array, history: Array, doubt: float = 1.0) -> Array:
@@ -231,8 +278,8 @@ def evidence(cues: Array, history: Array, doubt: float = 1.0) -> Array:
     """
     prior = TYPICAL + np.array([[-1], [0], [1]], np.float32) * (FLOOR + 0.1 * TYPICAL)
     known = np.concatenate([history.reshape(-1, len(NAMES)), prior])
-    middle = np.nanmedian(known, 0)
-    spread = 1.4826 * np.nanmedian(np.abs(known - middle), 0) + FLOOR + 0.1 * np.abs(middle)
+    middle = known_median(known)
+    spread = 1.4826 * known_median(np.abs(known - middle)) + FLOOR + 0.1 * np.abs(middle)
     scores = WEIGHT * (cues - middle) / (spread * np.float32(doubt))
     if not cues[STANDSTILL] > np.log(4):
         scores[STANDSTILL] = np.nan
@@ -251,12 +298,12 @@ def certain(source: Array, styled: Array, reference: Reference | None, invalid: 
     """The reason why a frame is bad beyond doubt, if it is: "invalid" or "blank"."""
     if invalid is not None:
         return "blank" if invalid == "blank" else "invalid"
-    if styled[..., 0].std() >= FLAT:
+    if styled[0].std() >= FLAT:
         return None
     expected = (
         source if reference is None else reference.styled
     )  # a style may well paint a pale picture white
-    return "blank" if expected[..., 0].std() > (4 * FLAT if reference is None else 2 * FLAT) else None
+    return "blank" if expected[0].std() > (4 * FLAT if reference is None else 2 * FLAT) else None
 
 
 def reasons(scores: Array, finding: Finding, sure: str | None) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from vidstyle.detect import decision
 from vidstyle.detect.analysis import CHANNELS, COLORS, analyse
 from vidstyle.detect.decision import CERTAIN, NAMES, SUSPICION, Calm, Finding, combine, evidence, measure
 from vidstyle.detect.features import Look, Looks, describe, estrangement
+from vidstyle.detect.fusion import AROUND, Circumstances, Fusion
 from vidstyle.detect.statistics import Array
 from vidstyle.detect.temporal import REACH, Reference, Sight, displacement, look, refer, tolerance
 from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
@@ -45,13 +46,20 @@ class _Frame:
     spread: Array | None = None
     """Of its reference, as is `change`: see `Reference.mean_spread`."""
     change: Array | None = None
+    finding: Finding | None = None
+    """Of the screening, from all neighbours; as are `cues`."""
     cues: Array | None = None
-    """Of the first judgement, from all neighbours."""
+    screening: float = 0.0
+    """Score of the screening."""
     suspect: bool = False
 
 
 def detect(
-    batches: Iterable[StyledBatch], *, threshold: float = 1.0, features: FeatureNetwork | None = None
+    batches: Iterable[StyledBatch],
+    *,
+    threshold: float = 1.0,
+    features: FeatureNetwork | None = None,
+    fusion: Fusion | None = None,
 ) -> Generator[CheckedFrame, None, None]:
     """Yields every frame once, in order, with its verdict, `LOOK_AHEAD` frames after it was read.
 
@@ -59,7 +67,7 @@ def detect(
     flagged; scores are given in units of it. They depend neither on how frames are batched nor, `CONTEXT_FRAMES`
     after the first, on where the run began.
     """
-    detector = _Detector(threshold, features)
+    detector = _Detector(threshold, features, fusion)
     for batch in batches:
         if len(batch.source.motion) != len(batch.source):
             raise ValueError("the batches lack their motion: pass them through flow.track_motion first")
@@ -72,14 +80,16 @@ def detect(
 class _Detector:
     """Frames are numbered from 0 as they come. Frame n is screened at n + REACH, judged at n + LOOK_AHEAD."""
 
-    def __init__(self, threshold: float, network: FeatureNetwork | None) -> None:
+    def __init__(self, threshold: float, network: FeatureNetwork | None, fusion: Fusion | None) -> None:
         self._network = network
+        self._fusion = fusion
         self._threshold = threshold
         self._frames: dict[int, _Frame] = {}
         self._last = -1
 
     def add(self, batch: StyledBatch, i: int) -> None:
         source, styled, motion = batch.source.pixels[i], batch.pictures[i], batch.source.motion[i]
+        analyses = analyse(source), analyse(styled)
         before = self._sight(self._last)
         self._last += 1
         self._frames[self._last] = _Frame(
@@ -91,10 +101,8 @@ class _Detector:
             damaged=batch.source.damaged[i],
             shot=motion.shot,
             invalid=batch.invalid[i],
-            sight=look(analyse(source), analyse(styled), motion, before),
-            looks=Looks(describe(source, self._network), describe(styled, self._network))
-            if self._network
-            else None,
+            sight=look(analyses[0].planes, analyses[1].planes, motion, before),
+            looks=Looks(*describe([a.thumbnail for a in analyses], self._network)) if self._network else None,
         )
 
     def advance(self) -> Generator[CheckedFrame, None, None]:
@@ -119,56 +127,87 @@ class _Detector:
         frame.reference = refer(self._sight, number, tolerance=self._tolerance(number))
         if frame.reference is not None:
             frame.spread, frame.change = frame.reference.mean_spread, frame.reference.mean_change
-        styled, before = frame.sight.styled, self._sight(number - 1)
-        calm = self._calm(number)
-        finding = measure(
-            styled,
-            frame.reference,
-            calm,
-            standstill=standstill(frame.sight, before, styled, calm.contrast),
-            features=estrangement(frame.looks.source, frame.looks.styled, self._kin(number))
-            if frame.looks
-            else float("nan"),
+        examine = self._examiner(number, frame.reference)
+        frame.finding = examine(frame.sight.styled, frame.looks.styled if frame.looks else None)
+        frame.cues = frame.finding.cues
+        weigh = self._weigher(
+            number, frame.reference, self._history(number, number, trusted=False), screening=True
         )
-        frame.cues = finding.cues
-        score = combine(evidence(finding.cues, self._history(number, number, trusted=False), finding.doubt))
-        sure = decision.certain(frame.sight.source, styled, frame.reference, frame.invalid)
-        frame.suspect = score > SUSPICION or sure is not None
+        frame.screening = weigh(frame.finding)[0]
+        sure = decision.certain(frame.sight.source, frame.sight.styled, frame.reference, frame.invalid)
+        frame.suspect = frame.screening > SUSPICION or sure is not None
 
-    def _judge(self, number: int) -> CheckedFrame:
-        """Without the neighbours, and the history, that are suspect themselves."""
-        frame = self._frames[number]
-        sight, calm = frame.sight, self._calm(number)
-        near = range(number - REACH, number + REACH + 1)
-        suspects = frozenset(n for n in near if n != number and n in self._frames and self._frames[n].suspect)
-        reference, frame.reference = frame.reference, None
-        if suspects:
-            reference = refer(self._sight, number, tolerance=self._tolerance(number), without=suspects)
-        history = self._history(number, number + REACH, trusted=True)
-        before = self._sight(number - 1)
-        looks, kin, network = frame.looks, self._kin(number, suspects), self._network
+    def _examiner(
+        self, number: int, reference: Reference | None, without: frozenset[int] = frozenset()
+    ) -> Callable[[Array, Look | None], Finding]:
+        """Measures a styled picture in the place of a frame, from its analysis planes and its look."""
+        frame, before, calm = self._frames[number], self._sight(number - 1), self._calm(number)
+        sight, looks, kin = frame.sight, frame.looks, self._kin(number, without)
 
-        def examine(styled: Array, look: Look | None) -> tuple[Finding, Array]:
-            finding = measure(
+        def examine(styled: Array, look: Look | None) -> Finding:
+            return measure(
                 styled,
                 reference,
                 calm,
                 standstill=standstill(sight, before, styled, calm.contrast),
                 features=estrangement(looks.source, look, kin) if looks and look else float("nan"),
             )
-            return finding, evidence(finding.cues, history, finding.doubt)
 
-        def total(scores: Array, sure: str | None) -> float:
-            return max(combine(scores), CERTAIN if sure else 0.0) / self._threshold
+        return examine
+
+    def _weigher(
+        self, number: int, reference: Reference | None, history: Array, *, screening: bool
+    ) -> Callable[[Finding], tuple[float, Array]]:
+        """Scores what was found in a frame's place; also gives the evidence of the single cues."""
+        known = range(number) if screening else self._frames
+        near = (self._frames[n] if (n := number + k) in known and n in self._frames else None for k in AROUND)
+        here = Circumstances(
+            frame=number,
+            around=[there.screening if there else 0.0 for there in near],
+            before=reference.before if reference else 0,
+            after=reference.after if reference else 0,
+            history=len(history),
+            noise=self._frames[number].sight.residual,
+            screening=screening,
+        )
+
+        def weigh(finding: Finding) -> tuple[float, Array]:
+            scores = evidence(finding.cues, history, finding.doubt)
+            if self._fusion is None or finding.maps is None:
+                return combine(scores), scores
+            score = self._fusion(finding, scores, here)
+            return max(score, combine(scores)) if screening else score, scores
+
+        return weigh
+
+    def _judge(self, number: int) -> CheckedFrame:
+        """Without the neighbours, and the history, that are suspect themselves."""
+        frame = self._frames[number]
+        sight, network = frame.sight, self._network
+        near = range(number - REACH, number + REACH + 1)
+        suspects = frozenset(n for n in near if n != number and n in self._frames and self._frames[n].suspect)
+        reference, frame.reference = frame.reference, None
+        finding, frame.finding = frame.finding, None
+        if suspects:
+            reference = refer(self._sight, number, tolerance=self._tolerance(number), without=suspects)
+        examine = self._examiner(number, reference, suspects)
+        if suspects or finding is None:
+            finding = examine(sight.styled, frame.looks.styled if frame.looks else None)
+        history = self._history(number, number + REACH, trusted=True)
+        weigh = self._weigher(number, reference, history, screening=False)
+
+        def total(score: float, sure: str | None) -> float:
+            return max(score, CERTAIN if sure else 0.0) / self._threshold
 
         def judge(picture: Tensor) -> float:
-            styled = analyse(picture)
-            scores = examine(styled, describe(picture, network) if network else None)[1]
-            return total(scores, decision.certain(sight.source, styled, reference, None))
+            analysis = analyse(picture)
+            (look,) = describe([analysis.thumbnail], network) if network else (None,)
+            sure = decision.certain(sight.source, analysis.planes, reference, None)
+            return total(weigh(examine(analysis.planes, look))[0], sure)
 
-        finding, scores = examine(sight.styled, looks.styled if looks else None)
+        score, scores = weigh(finding)
         sure = decision.certain(sight.source, sight.styled, reference, frame.invalid)
-        score = total(scores, sure)
+        score = total(score, sure)
         flagged = score > 1
         source, styled = frame.source, frame.styled
         frame.source = frame.styled = None
@@ -241,8 +280,8 @@ def standstill(here: Sight, before: Sight | None, styled: Array, contrast: Array
     """How much less the styled picture changed than the source's motion would have it (log ratio); nan at rest."""
     if before is None or here.cut:
         return float("nan")
-    change = float(np.abs(styled - before.styled)[..., COLORS].mean())
-    source = float(np.abs(here.source - before.source)[..., COLORS].mean())
+    change = float(np.abs(styled[COLORS] - before.styled[COLORS]).mean())
+    source = float(np.abs(here.source[COLORS] - before.source[COLORS]).mean())
     expected = min(displacement(before.styled, here.back), source * float(contrast[0]))
     if min(expected, source) < 0.15:
         return float("nan")

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from vidstyle.detect.analysis import to_levels
 from vidstyle.detect.statistics import Array
 from vidstyle.models.features import FeatureNetwork
 
-LONG_SIDE = 192
+LEAST_SIDE = 32
 """Of the pictures that the network sees, in pixels."""
 LEAST_NEIGHBOURS = 3
 NEAREST = 4
@@ -34,14 +33,15 @@ class Looks:
     styled: Look
 
 
-def describe(picture: Tensor, network: FeatureNetwork) -> Look:
-    """The mean features of a picture [3, H, W] at each tap of the network."""
-    levels = to_levels(picture, LONG_SIDE)
-    height, width = (max(32, side) for side in levels.shape[:2])
-    if levels.shape[:2] != (height, width):
-        levels = cv2.resize(levels, (width, height))
-    pixels = torch.from_numpy(levels / np.float32(255)).permute(2, 0, 1)[None]
-    return tuple(maps.mean((2, 3))[0].numpy() for maps in network.describe(pixels))
+def describe(thumbnails: Sequence[NDArray[np.uint8]], network: FeatureNetwork) -> list[Look]:
+    """For each of some pictures [h, w, 3] of one size, RGB, its mean features at each tap of the network."""
+    height, width = (max(LEAST_SIDE, side) for side in thumbnails[0].shape[:2])
+    pixels = np.stack(
+        [cv2.resize(t, (width, height)) if t.shape[:2] != (height, width) else t for t in thumbnails]
+    )
+    pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    means = [maps.mean((2, 3)).numpy() for maps in network.describe(pictures)]
+    return [tuple(tap[i] for tap in means) for i in range(len(thumbnails))]
 
 
 def estrangement(source: Look, styled: Look, neighbours: Sequence[Looks]) -> float:

@@ -39,37 +39,55 @@ def median_network(count: int) -> tuple[tuple[int, int, bool, bool], ...]:
     return tuple(reversed(kept))
 
 
-def masked_median(stack: Array, valid: Mask) -> Array:
-    """Median over the first axis of float32 [N, h, w, C], of the entries where bool [N, h, w] is true.
+class MaskedMedian:
+    """Medians over the first axis of stacks [N, C, h, w], of the entries where bool [N, h, w] is true.
 
-    Where nothing is valid the result is 0.
+    Made once for a mask, used for every stack that it is the mask of.
     """
-    # Absent entries become plus and minus infinity in turn, so the middle of all is the middle of the valid ones:
-    # between the two middle rows if an even number is absent, in the lower one if one more is plus infinity.
-    absent = ~valid
-    parity = np.logical_xor.accumulate(absent, 0)
-    filled = stack.copy()
-    filled[absent] = np.where(parity[absent], np.float32(np.inf), np.float32(-np.inf))[:, None]
-    rows, odd = list(filled), parity[-1]
-    if len(rows) % 2 == 1:  # one more absent row makes the number even
-        extra = np.where(odd, np.float32(-np.inf), np.float32(np.inf))
-        rows.append(np.repeat(extra[..., None], stack.shape[-1], -1))
-        odd = ~odd
-    spare = np.empty_like(rows[0])
-    for i, j, low, high in median_network(len(rows)):
-        if low and high:
-            np.minimum(rows[i], rows[j], out=spare)
-            np.maximum(rows[i], rows[j], out=rows[j])
-            rows[i], spare = spare, rows[i]
-        elif low:
-            np.minimum(rows[i], rows[j], out=rows[i])
-        else:
-            np.maximum(rows[i], rows[j], out=rows[j])
-    lower, upper = rows[len(rows) // 2 - 1], rows[len(rows) // 2]
-    upper[odd] = lower[odd]
-    nothing = ~valid.any(0)
-    lower[nothing] = upper[nothing] = 0
-    return (lower + upper) * np.float32(0.5)
+
+    def __init__(self, valid: Mask) -> None:
+        # Absent entries become plus and minus infinity in turn, so the middle of all is the middle of the valid ones:
+        # between the two middle rows if an even number is absent, in the lower one if one more is plus infinity.
+        absent = ~valid
+        parity = np.logical_xor.accumulate(absent, 0)
+        exile = np.zeros(valid.shape, np.float32)
+        exile[absent] = np.where(parity[absent], np.float32(np.inf), np.float32(-np.inf))
+        self._odd = parity[-1]
+        if len(valid) % 2 == 1:  # one more absent row makes the number even
+            extra = np.where(self._odd, np.float32(-np.inf), np.float32(np.inf))
+            exile = np.concatenate([exile, extra[None]])
+            self._odd = ~self._odd
+        self._exile = exile
+        self._nothing = absent.all(0)
+
+    def __call__(self, stack: Array) -> Array:
+        """float32 [C, h, w]; 0 where nothing is valid. The entries of the stack are to be finite."""
+        rows = [row + exile for row, exile in zip(stack, self._exile, strict=False)]
+        if len(rows) < len(self._exile):
+            rows.append(np.repeat(self._exile[-1][None], len(rows[0]), 0))
+        spare = np.empty_like(rows[0])
+        for i, j, low, high in median_network(len(rows)):
+            if low and high:
+                np.minimum(rows[i], rows[j], out=spare)
+                np.maximum(rows[i], rows[j], out=rows[j])
+                rows[i], spare = spare, rows[i]
+            elif low:
+                np.minimum(rows[i], rows[j], out=rows[i])
+            else:
+                np.maximum(rows[i], rows[j], out=rows[j])
+        lower, upper = rows[len(rows) // 2 - 1], rows[len(rows) // 2]
+        np.copyto(upper, lower, where=self._odd)
+        for row in (lower, upper):
+            np.copyto(row, np.float32(0), where=self._nothing)
+        return (lower + upper) * np.float32(0.5)
+
+
+def known_median(rows: Array) -> Array:
+    """Median [C] of each column of [N, C], leaving out nan; nan where there is nothing else."""
+    ordered = np.sort(rows, axis=0)  # nan last
+    count = (~np.isnan(rows)).sum(0)
+    columns = np.arange(rows.shape[1])
+    return 0.5 * (ordered[np.maximum(count - 1, 0) // 2, columns] + ordered[count // 2 % len(rows), columns])
 
 
 def worst(values: Array, count: int = 2) -> float:

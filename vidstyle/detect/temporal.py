@@ -9,8 +9,8 @@ from functools import cache
 import cv2
 import numpy as np
 
-from vidstyle.detect.analysis import CHANNELS, COLORS
-from vidstyle.detect.statistics import Array, Mask, masked_median
+from vidstyle.detect.analysis import COLORS
+from vidstyle.detect.statistics import Array, Mask, MaskedMedian
 from vidstyle.flow import Flow, resize_flow
 from vidstyle.frames import Motion
 
@@ -28,12 +28,14 @@ TOLERANCES = (6.0, 16.0)
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What is remembered of one frame: analysis pictures [h, w, 5] of source and styled, and the source's motion."""
+    """What is remembered of one frame: analysis planes of source and styled picture, and the source's motion."""
 
     source: Array
+    """[5, h, w]."""
     styled: Array
-    planes: tuple[Array, ...]
-    """Both, side by side [h, w, 10], in parts of up to four channels: OpenCV remaps no more at once."""
+    parts: tuple[Array, Array, Array]
+    """The same as OpenCV remaps them, channels last and at most four: the first four of the source [h, w, 4] and of
+    the styled picture [h, w, 4], and the last of both [h, w, 2]."""
     back: Flow
     """Flow to the frame before, on the analysis grid."""
     forth: Flow
@@ -52,20 +54,26 @@ class Reference:
     """What the neighbours say about a frame, per pixel of the analysis picture."""
 
     styled: Array
-    """Median of the warped styled neighbours, [h, w, 5]."""
+    """Median of the warped styled neighbours, [5, h, w]; 0 where there is none."""
     spread: Array
     """Median deviation of the neighbours from it."""
     lowest: Array
     highest: Array
-    """Between what values the styled neighbours lie."""
+    """Between what values the styled neighbours lie; infinite where there are none."""
     source_change: Array
     """Source minus the median of its warped neighbours."""
     supported: Mask
     """Where at least two neighbours can be trusted, [h, w]."""
-    both_sides: bool
+    before: int
+    """Neighbours that were used, on either side."""
+    after: int
     mean_spread: Array
     """`spread` and the absolute `source_change` of the supported pixels, on average, [5]."""
     mean_change: Array
+
+    @property
+    def both_sides(self) -> bool:
+        return min(self.before, self.after) >= 2
 
 
 @cache
@@ -86,30 +94,34 @@ def largest(values: Array) -> Array:
 
 def look(source: Array, styled: Array, motion: Motion, before: Sight | None) -> Sight:
     """Everything about one frame that its own and its neighbours' judgement needs."""
-    height, width = source.shape[:2]
+    height, width = source.shape[1:]
     size = (width, height)
     back, forth = resize_flow(motion.back, size), resize_flow(motion.forth, size)
     cut = motion.cut or before is None
     residual, still = 0.0, False
     if not cut and before is not None:
         columns, rows = _grid(*size)
-        luma = fetch(np.ascontiguousarray(before.source[..., 0]), columns + back[..., 0], rows + back[..., 1])
-        change = source[..., 0] - luma
+        luma = fetch(before.source[0], columns + back[..., 0], rows + back[..., 1])
+        change = source[0] - luma
         residual = float(
             np.median(np.abs(change - cv2.blur(change, (9, 9))))
         )  # a flash or a fade is no noise
         still = float(np.abs(source - before.source).max()) < 0.5
-    both = np.concatenate([source, styled], 2)
-    deviation = both.reshape(-1, 2 * len(CHANNELS)).std(0) + np.float32(1e-3)
+    parts = (
+        cv2.merge([*source[:4]]),
+        cv2.merge([*styled[:4]]),
+        cv2.merge((source[4], styled[4])),
+    )
+    deviation = np.concatenate([cv2.meanStdDev(part)[1][:, 0] for part in parts]).astype(np.float32) + 1e-3
     return Sight(
         source=source,
         styled=styled,
-        planes=tuple(np.ascontiguousarray(both[..., c : c + 4]) for c in range(0, both.shape[2], 4)),
+        parts=parts,
         back=back,
         forth=forth,
         cut=cut,
         residual=residual,
-        contrast=deviation[len(CHANNELS) :] / deviation[: len(CHANNELS)],
+        contrast=deviation[[4, 5, 6, 7, 9]] / deviation[[0, 1, 2, 3, 8]],
         still=still,
     )
 
@@ -132,8 +144,7 @@ def refer(
     assert here is not None
     after, before = (list(_neighbours(window, frame, here, d, tolerance, without)) for d in (1, -1))
     neighbours = after + before
-    both_sides = min(len(after), len(before)) >= 2
-    if not both_sides:
+    if min(len(after), len(before)) < 2:
         neighbours = sorted(neighbours, key=lambda n: abs(n.offset))[:ONE_SIDED]
     if len(neighbours) < 2:
         return None
@@ -142,32 +153,41 @@ def refer(
     supported = count >= 2
     if supported.mean() < LEAST_SUPPORT:
         return None
-    stack = np.stack([n.styled for n in neighbours])
-    middle = masked_median(stack, valid)
-    spread = masked_median(np.abs(stack - middle), valid)
-    absent = ~valid
-    stack[absent] = np.broadcast_to(middle, stack.shape)[absent]  # which widens no range
+    stack = np.empty((len(neighbours), *here.styled.shape), np.float32)
+    total = [np.zeros((*valid.shape[1:], channels), np.float32) for channels in (4, 2)]
+    for layer, neighbour in zip(stack, neighbours, strict=True):
+        source, styled, last = neighbour.parts
+        cv2.split(styled, [*layer[:4]])
+        cv2.extractChannel(last, 1, layer[4])
+        trusted = neighbour.trusted.view(np.uint8)
+        cv2.accumulate(source, total[0], trusted)
+        cv2.accumulate(last, total[1], trusted)
+    median = MaskedMedian(valid)
+    middle = median(stack)
+    spread = median(np.abs(stack - middle))
+    exile = np.where(valid, np.float32(0), np.float32(np.inf))[:, None]
     # the trusted sources are near this frame's own: their mean will do
-    total = np.einsum("nhwc,nhw->hwc", np.stack([n.source for n in neighbours]), valid.astype(np.float32))
-    change = here.source - total / np.maximum(count, 1)[..., None]
+    mean = np.stack((*cv2.split(total[0]), total[1][..., 0])) / np.maximum(count, 1)
+    change = here.source - mean
     return Reference(
         styled=middle,
         spread=spread,
-        lowest=stack.min(0),
-        highest=stack.max(0),
+        lowest=(stack + exile).min(0),
+        highest=(stack - exile).max(0),
         source_change=change,
         supported=supported,
-        both_sides=both_sides,
-        mean_spread=spread[supported].mean(0),
-        mean_change=np.abs(change[supported]).mean(0),
+        before=len(before),
+        after=len(after),
+        mean_spread=spread[:, supported].mean(1),
+        mean_change=np.abs(change[:, supported]).mean(1),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Neighbour:
     offset: int
-    source: Array
-    styled: Array
+    parts: tuple[Array, ...]
+    """As in `Sight`, warped."""
     trusted: Mask
 
 
@@ -175,10 +195,8 @@ def _neighbours(
     window: Window, frame: int, here: Sight, direction: int, tolerance: float, without: frozenset[int]
 ) -> Iterator[_Neighbour]:
     """The neighbours in one direction, warped to the frame, nearest first."""
-    height, width = here.source.shape[:2]
+    height, width = here.source.shape[1:]
     columns, rows = _grid(width, height)
-    color = np.ascontiguousarray(here.source[..., COLORS])
-    channels = len(CHANNELS)
     for step in range(1, REACH + 1):
         there = window(frame + direction * step)
         link = there if direction > 0 else window(frame - step + 1)
@@ -188,16 +206,17 @@ def _neighbours(
         columns, rows = columns + flow[..., 0], rows + flow[..., 1]
         if frame + direction * step in without:
             continue
-        both = np.concatenate([np.atleast_3d(fetch(part, columns, rows)) for part in there.planes], 2)
-        error = cv2.blur(largest(np.abs(both[..., COLORS] - color)), (3, 3))
+        source = fetch(there.parts[0], columns, rows)
+        error = cv2.blur(largest(cv2.absdiff(source, here.parts[0])), (3, 3))
         trusted = (error < tolerance) & (columns >= -1) & (rows >= -1) & (columns <= width) & (rows <= height)
         if trusted.mean() >= LEAST_OVERLAP:
-            yield _Neighbour(direction * step, both[..., :channels], both[..., channels:], trusted)
+            parts = source, *(fetch(part, columns, rows) for part in there.parts[1:])
+            yield _Neighbour(direction * step, parts, trusted)
 
 
 def displacement(styled: Array, back: Flow) -> float:
-    """How much a styled picture [h, w, 5] would change, in grey levels, if it moved along the flow."""
-    height, width = styled.shape[:2]
+    """How much a styled picture [5, h, w] would change, in grey levels, if it moved along the flow."""
+    height, width = styled.shape[1:]
     columns, rows = _grid(width, height)
-    color = np.ascontiguousarray(styled[..., COLORS])
-    return float(np.abs(fetch(color, columns + back[..., 0], rows + back[..., 1]) - color).mean())
+    color = cv2.merge([*styled[COLORS]])
+    return float(cv2.absdiff(fetch(color, columns + back[..., 0], rows + back[..., 1]), color).mean())

@@ -6,10 +6,15 @@ from torch import nn
 
 from vidstyle.errors import WeightsError
 from vidstyle.models.features import FeatureNetwork
+from vidstyle.models.fusion import FusionNetwork
 from vidstyle.models.generator import Generator
 from vidstyle.weights import Entry, load_tensors, manifest
 
-_CLASSES: dict[str, type[nn.Module]] = {"generator": Generator, "features": FeatureNetwork}
+_CLASSES: dict[str, type[nn.Module]] = {
+    "generator": Generator,
+    "features": FeatureNetwork,
+    "fusion": FusionNetwork,
+}
 
 
 def load(entry: Entry) -> nn.Module:
@@ -37,12 +42,23 @@ def load(entry: Entry) -> nn.Module:
 
 
 def load_features() -> FeatureNetwork:
-    """The detector's feature network. Raises WeightsError."""
-    entry = manifest()["networks"].get("features")
-    if entry is None:
-        raise WeightsError(
-            "The manifest lists no feature network.", name="weights", hint="install vidstyle again"
-        )
-    network = load(entry)
+    """The network that tells the detector how a picture looks. Raises WeightsError."""
+    network = _load_network("features")
     assert isinstance(network, FeatureNetwork)
     return network
+
+
+def load_fusion() -> FusionNetwork:
+    """The network that weighs the detector's evidence. Raises WeightsError."""
+    network = _load_network("fusion")
+    assert isinstance(network, FusionNetwork)
+    return network
+
+
+def _load_network(name: str) -> nn.Module:
+    entry = manifest()["networks"].get(name)
+    if entry is None:
+        raise WeightsError(
+            f"The manifest lists no network {name!r}.", name="weights", hint="install vidstyle again"
+        )
+    return load(entry)

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Train the network that weighs the detector's evidence.
+
+    python scripts/train_fusion.py make --videos FREE_CLIPS... --photos FOLDERS... --out runs/fusion --clips 300
+    python scripts/train_fusion.py train runs/fusion
+
+`make` spoils clips on purpose and stores what the detector measures on them, a file for each clip; it may be stopped
+and goes on where it was. The network now shipped says which frames are suspect, or the rule with --rule. `train` learns
+from all files but every twelfth, which set the threshold, and enters the result in checkpoints/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from train_features import CHECKPOINTS, enter
+
+from vidstyle.detect import TrainedFusion
+from vidstyle.detect.decision import MAPS, Finding, combine
+from vidstyle.detect.fusion import NUMBERS, Circumstances
+from vidstyle.detect.statistics import Array
+from vidstyle.models.load import load_features, load_fusion
+from vidstyle.training.data import find, read
+from vidstyle.training.fusion import load_tables, set_threshold, train
+from vidstyle.training.fusion_data import examples, make_clip
+from vidstyle.training.spoilt_clips import FAULTS, Picture, Random, filmed_photo
+
+FRAMES = 96
+HELD = 12
+"""Every so many-th file is not learnt from."""
+SIZES = ((384, 216), (384, 216), (384, 288), (320, 240), (216, 384), (480, 200))
+
+
+def film(path: Path) -> list[Picture]:
+    """All frames of a video, at most 400 pixels a side."""
+    video, frames = cv2.VideoCapture(str(path)), []
+    while (got := video.read())[0]:
+        frame = cv2.cvtColor(got[1], cv2.COLOR_BGR2RGB)
+        scale = min(1.0, 400 / max(frame.shape[:2]))
+        frames.append(cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+    return frames
+
+
+def scene(
+    films: list[list[Picture]], photos: list[Path], size: tuple[int, int], random: Random
+) -> list[Picture]:
+    """FRAMES frames: a piece of a film, forwards or backwards, or a photo that is filmed."""
+    if films and random.random() < 0.5:
+        frames = films[int(random.integers(len(films)))]
+        first = int(random.integers(0, max(1, len(frames) - FRAMES)))
+        piece = frames[first : first + FRAMES]
+        while len(piece) < FRAMES:
+            piece = piece + piece[::-1]
+        piece = [cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in piece[:FRAMES]]
+        return piece[:: 1 if random.random() < 0.7 else -1]
+    chosen = [
+        photo
+        for i in random.integers(0, len(photos), 1 + int(random.integers(0, 4)))
+        for photo in read(photos[i])
+    ]
+    return filmed_photo(chosen[0], chosen[1:], size, FRAMES, random)
+
+
+def make(args: argparse.Namespace) -> None:
+    films = [film(path) for path in args.videos]
+    photos = find(args.photos)
+    features = load_features()
+    fusion = by_rule if args.rule else TrainedFusion(load_fusion())
+    args.out.mkdir(parents=True, exist_ok=True)
+    kinds = [kind for kind in FAULTS if kind not in args.without]
+    for number in range(args.first, args.clips):
+        path = args.out / f"{number:05d}.npz"
+        if path.exists():
+            continue
+        random = np.random.default_rng((args.seed, number))
+        size = SIZES[int(random.integers(len(SIZES)))]
+        clip = make_clip(
+            scene(films, photos, size, random), scene(films, photos, size, random), kinds, random
+        )
+        found = examples(clip, features, fusion, kinds, random)
+        with path.with_suffix(".part").open("wb") as file:
+            np.savez(file, maps=found.maps, numbers=found.numbers, labels=found.labels)
+        path.with_suffix(".part").replace(path)
+        print(number, len(found.labels), int(found.labels.sum()), flush=True)
+
+
+def by_rule(finding: Finding, scores: Array, here: Circumstances) -> float:
+    return combine(scores)
+
+
+def learn(args: argparse.Namespace) -> None:
+    files = sorted(path for folder in args.data for path in folder.glob("*.npz"))
+    held = files[::HELD]
+    table = load_tables([path for path in files if path not in held])
+    network = train(table, epochs=args.epochs, seed=args.seed)
+    recall = set_threshold(network, load_tables(held), args.false_alarms)
+    tensors = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
+    path = CHECKPOINTS / "fusion.safetensors"
+    save_file(tensors, path)
+    entry = {
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "network": "fusion",
+        "settings": {"maps": MAPS, "numbers": NUMBERS},
+        "licence": "MIT",
+        "trained_on": "Photographs and film frames under free licences; see README.md beside this file.",
+    }
+    enter(CHECKPOINTS / "manifest.json", "fusion", entry)
+    print(json.dumps({"examples": len(table), "recall": round(recall, 3), "false_alarms": args.false_alarms}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    part = commands.add_parser("make")
+    part.add_argument("--videos", nargs="*", type=Path, default=[])
+    part.add_argument("--photos", nargs="+", type=Path, required=True)
+    part.add_argument("--out", type=Path, required=True)
+    part.add_argument("--clips", type=int, default=300)
+    part.add_argument("--first", type=int, default=0)
+    part.add_argument("--seed", type=int, default=0)
+    part.add_argument("--without", nargs="*", default=[], help="kinds of faults to leave out")
+    part.add_argument("--rule", action="store_true", help="the rule tells suspects, not the network shipped")
+    part.set_defaults(run=make)
+    part = commands.add_parser("train")
+    part.add_argument("data", type=Path, nargs="+", help="folders that `make` has filled")
+    part.add_argument("--epochs", type=int, default=10)
+    part.add_argument("--seed", type=int, default=0)
+    part.add_argument(
+        "--false-alarms", type=float, default=0.001, help="share of good examples over the threshold"
+    )
+    part.set_defaults(run=learn)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""The network that weighs the evidence: what it learns from, how it learns, and what the detector makes of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vidstyle.detect import TrainedFusion, detect
+from vidstyle.detect.decision import MAPS, Finding
+from vidstyle.detect.fusion import AROUND, NUMBERS, Circumstances
+from vidstyle.detect.statistics import Array
+from vidstyle.models.features import FeatureNetwork
+from vidstyle.models.fusion import FusionNetwork
+from vidstyle.models.load import load_features, load_fusion
+from vidstyle.training.fusion import Table, load_tables, logits, set_threshold, train
+from vidstyle.training.fusion_data import examples, label, make_clip
+from vidstyle.training.spoilt_clips import (
+    EVENTS,
+    FAULTS,
+    STYLES,
+    Picture,
+    draw_run,
+    draw_runs,
+    filmed_photo,
+    magnitude,
+)
+
+from .painted_clip import FAULTS as SPOILERS
+from .painted_clip import batches, paint, pan
+
+SIZE = (96, 64)
+
+
+def photo(seed: int) -> Picture:
+    random = np.random.default_rng(seed)
+    small = random.integers(0, 256, (12, 18, 3)).astype(np.uint8)
+    return np.kron(small, np.ones((12, 12, 1), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def scene() -> list[Picture]:
+    return filmed_photo(photo(0), [photo(1)], SIZE, 40, np.random.default_rng(0))
+
+
+def test_a_filmed_photo_moves(scene: list[Picture]) -> None:
+    assert len(scene) == 40 and {f.shape for f in scene} == {(64, 96, 3)}
+    assert magnitude(scene[0], scene[20]) > 2
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_keeps_length_and_shape_and_is_repeatable(name: str, scene: list[Picture]) -> None:
+    other = scene[::-1]
+    first, again = (EVENTS[name](list(scene), np.random.default_rng(3), 10, other) for _ in range(2))
+    assert len(first) == len(scene) and all(f.shape == (64, 96, 3) and f.dtype == np.uint8 for f in first)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert any(not np.array_equal(a, b) for a, b in zip(first, scene, strict=True))
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_a_style_is_a_function_of_the_picture(name: str, scene: list[Picture]) -> None:
+    style = STYLES[name](np.random.default_rng(1))
+    painted = style(scene[5])
+    assert painted.shape == scene[5].shape and painted.dtype == np.uint8
+    assert np.array_equal(painted, style(scene[5]))
+    assert magnitude(painted, scene[5]) > 1
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_gross_fault_can_be_seen_and_its_mask_holds_it(kind: str, scene: list[Picture]) -> None:
+    random = np.random.default_rng(2)
+    run = draw_run(random, 20, SIZE[::-1], [kind], 1)
+    spoilt = run.apply(scene, scene, 20)
+    assert spoilt.shape == scene[20].shape and spoilt.dtype == np.uint8
+    assert np.array_equal(spoilt, run.apply(scene, scene, 20))
+    if run.mask is not None:
+        outside = run.mask[..., 0] == 0
+        assert np.array_equal(spoilt[outside], scene[20][outside])
+    gross = max(
+        magnitude(draw_run(random, 20, SIZE[::-1], [kind], 1).apply(scene, scene[::-1], 20), scene[20])
+        for _ in range(6)
+    )
+    assert gross > 1.5
+
+
+def test_runs_keep_apart() -> None:
+    runs = draw_runs(np.random.default_rng(0), 96, 9, (64, 96), list(FAULTS))
+    assert len(runs) >= 4
+    spans = sorted((run.start, run.start + run.length) for run in runs)
+    assert all(b - a >= 5 for (_, a), (b, _) in itertools.pairwise(spans))
+
+
+def test_labels_leave_out_what_nobody_sees(scene: list[Picture]) -> None:
+    assert label(scene[0], scene[0]) == 0
+    assert label(np.clip(scene[0].astype(int) + 1, 0, 255).astype(np.uint8), scene[0]) == -1
+    assert label(255 - scene[0], scene[0]) == 1
+
+
+class Silent:
+    def __call__(self, finding: Finding, scores: Array, here: Circumstances) -> float:
+        return 0.1
+
+
+def test_examples_are_what_the_detector_measures_and_are_repeatable(
+    scene: list[Picture], tmp_path: Path
+) -> None:
+    features = load_features()
+
+    def once() -> tuple[Array, Array, np.ndarray]:
+        random = np.random.default_rng(4)
+        found = examples(
+            make_clip(scene, scene[::-1], ["noise", "blank"], random), features, Silent(), ["blank"], random
+        )
+        return found.maps, found.numbers, found.labels
+
+    maps, numbers, labels = once()
+    assert (
+        maps.shape[1] == MAPS
+        and numbers.shape[1] == NUMBERS
+        and len(maps) == len(numbers) == len(labels) > 40
+    )
+    assert set(np.unique(labels)) == {0, 1}
+    assert np.isfinite(maps.astype(np.float32)).all() and np.isfinite(numbers).all()
+    assert all(np.array_equal(a, b) for a, b in zip(once(), (maps, numbers, labels), strict=True))
+    np.savez(tmp_path / "0.npz", maps=maps, numbers=numbers, labels=labels)
+    np.savez(tmp_path / "1.npz", maps=maps.swapaxes(2, 3), numbers=numbers, labels=labels)
+    table = load_tables([tmp_path / "0.npz", tmp_path / "1.npz"])
+    assert len(table) == 2 * len(labels)
+    assert torch.equal(table.maps[: len(labels)], table.maps[len(labels) :])
+
+
+def test_training_learns_and_is_repeatable_and_the_threshold_is_where_it_was_asked_for() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = (torch.rand(600, generator=generator) < 0.5).float()
+    maps = torch.rand(600, MAPS, 6, 8, generator=generator) * 0.2
+    maps[:, 0, 3, 4] += 2 * labels  # one cell of one map gives it away
+    table = Table(maps.half(), torch.zeros(600, NUMBERS), labels)
+    network, again = (train(table, epochs=25, batch=64) for _ in range(2))
+    assert torch.equal(logits(network, table), logits(again, table))
+    recall = set_threshold(network, table, 0.02)
+    answers = logits(network, table)
+    assert recall > 0.95
+    assert float((answers[labels == 0] > 0).float().mean()) == pytest.approx(0.02, abs=0.01)
+
+
+@pytest.fixture(scope="module")
+def networks() -> tuple[FeatureNetwork, TrainedFusion]:
+    return load_features(), TrainedFusion(load_fusion())
+
+
+def test_the_shipped_network_is_small(networks: tuple[FeatureNetwork, TrainedFusion]) -> None:
+    fresh = FusionNetwork(MAPS, NUMBERS)
+    assert sum(p.numel() for p in fresh.parameters()) < 60_000
+
+
+@pytest.mark.parametrize("kind", SPOILERS)
+def test_the_shipped_network_finds_faults_of_every_reason(
+    kind: str, networks: tuple[FeatureNetwork, TrainedFusion]
+) -> None:
+    features, fusion = networks
+    spoil: Callable[[Picture], Picture] = SPOILERS[kind][0]
+    sources = pan(30)
+    styled = [paint(s) for s in sources]
+    clean, styled[18] = styled[18], spoil(styled[18])
+    frames = list(detect(batches(sources, styled), features=features, fusion=fusion))
+    assert [f.index for f in frames if f.verdict.flagged] == [18]
+    judge = frames[18].judge
+    assert judge is not None
+    assert judge(torch.from_numpy(clean).permute(2, 0, 1)) < 1 < frames[18].verdict.score
+
+
+def test_the_network_is_told_only_of_frames_it_can_know(
+    networks: tuple[FeatureNetwork, TrainedFusion],
+) -> None:
+    """At the screening nothing of later frames; all of AROUND at the judgement."""
+    seen: list[Circumstances] = []
+
+    def spy(finding: Finding, scores: Array, here: Circumstances) -> float:
+        seen.append(here)
+        return 0.1
+
+    sources = pan(24)
+    list(detect(batches(sources, [paint(s) for s in sources]), features=networks[0], fusion=spy))
+    later = [k > 0 for k in AROUND]
+    for here in seen:
+        known = [score > 0 for score in here.around]
+        there = [0 <= here.frame + k < 24 for k in AROUND]
+        expected = [t and not (here.screening and k) for t, k in zip(there, later, strict=True)]
+        assert known == expected
+    assert {here.screening for here in seen} == {True, False}

@@ -1,0 +1,82 @@
+"""From all the evidence about a frame to one score: by a trained network where there is one, else by a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from vidstyle.detect.decision import NAMES, THRESHOLD, Finding, compress
+from vidstyle.detect.statistics import Array
+from vidstyle.models.fusion import FusionNetwork
+
+AROUND = (-4, -3, -2, -1, 1, 2, 3, 4)
+"""The frames near one whose screening scores are looked at."""
+NUMBERS = 2 * len(NAMES) + len(AROUND) + 8
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What else is known when a frame is weighed."""
+
+    frame: int
+    """Counted from 0, the first that was seen."""
+    around: Sequence[float]
+    """Screening scores of the frames AROUND it; 0 where there is none yet."""
+    before: int
+    """Neighbours that it was compared with."""
+    after: int
+    history: int
+    """Frames that tell what is usual."""
+    noise: float
+    """Of the source, in grey levels."""
+    screening: bool
+    """Whether this is the first look at it, before bad neighbours are known."""
+
+
+def numbers(scores: Array, finding: Finding, here: Circumstances) -> Array:
+    """What the network is told beside the maps, each number in a range of some units: float32 [NUMBERS].
+
+    scores  the evidence, in the order of NAMES
+    """
+    parts = (
+        compress(scores / THRESHOLD),
+        compress(np.nan_to_num(finding.cues, nan=0.0)),
+        compress(np.asarray(here.around)),
+        (
+            np.log(finding.doubt),
+            float(min(here.before, here.after) >= 2),
+            float(np.isnan(finding.cues).any()),
+        ),
+        (here.before / 6, here.after / 6, here.history / 30, np.log1p(here.noise), float(here.screening)),
+    )
+    return np.concatenate(parts).astype(np.float32)
+
+
+Fusion = Callable[[Finding, Array, Circumstances], float]
+"""What was measured in a frame (with maps), the evidence, the circumstances -> its score, 1.0 at the threshold."""
+
+
+class TrainedFusion:
+    """The score from a network that was trained to answer 0 at the threshold."""
+
+    def __init__(self, network: FusionNetwork) -> None:
+        self._network = network
+
+    @torch.inference_mode()
+    def __call__(self, finding: Finding, scores: Array, here: Circumstances) -> float:
+        assert finding.maps is not None
+        known = numbers(scores, finding, here)
+        return self.score(
+            float(self._network(torch.from_numpy(finding.maps)[None], torch.from_numpy(known)[None]))
+        )
+
+    @staticmethod
+    def score(logit: float) -> float:
+        """Above 0 everywhere, 1 at 0, about logit + 0.5 for large ones."""
+        return float(np.logaddexp(0, logit + LIFT))
+
+
+LIFT = float(np.log(np.e - 1))

@@ -1,0 +1,38 @@
+"""The network that weighs everything the detector measured in a frame, and says whether the frame is bad."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class FusionNetwork(nn.Module):
+    """A few convolutions over the maps of deviations; their means and maxima, with the cues, through two layers.
+
+    Trained by `scripts/train_fusion.py` on clips spoilt on purpose.
+    """
+
+    def __init__(self, maps: int, numbers: int, channels: int = 24, hidden: int = 48) -> None:
+        super().__init__()
+        self.look = nn.Sequential(
+            nn.Conv2d(maps, channels, 1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(),
+        )
+        self.weigh = nn.Sequential(
+            nn.Linear(2 * channels + numbers, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, 1),
+        )
+
+    def forward(self, maps: Tensor, numbers: Tensor) -> Tensor:
+        """float [N, maps, rows, columns] and [N, numbers] -> logits [N] that the frame is bad."""
+        seen = self.look(maps)
+        pooled = torch.cat((seen.mean((2, 3)), seen.amax((2, 3)), numbers), 1)
+        logits: Tensor = self.weigh(pooled)[:, 0]
+        return logits
