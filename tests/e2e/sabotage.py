@@ -174,6 +174,19 @@ def full_at_12_kb() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
 
 
+def weights_tampered_with() -> None:
+    """One bit of them."""
+    from vidstyle import styles, weights
+
+    folder = Path.cwd() / "checkpoints"
+    shutil.copytree(weights.checkpoints_folder(), folder, ignore=shutil.ignore_patterns("samples"))
+    os.environ[weights.FOLDER_VARIABLE] = str(folder)
+    path = styles.find("oil").path
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
 def few_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (5, 5))
 

@@ -72,14 +72,13 @@ def slow(sabotage: str) -> Any:
 
 
 KILLED = [
-    "killed:100",
     "killed_before:rename",
     *(slow(f"killed:{frames}") for frames in range(0, FRAMES, 17)),
     *(slow(f"killed:{frames}") for frames in (SEGMENT - 1, SEGMENT, SEGMENT + 1, FRAMES - 1)),
     *(slow(f"killed_before:{step}") for step in ("finish", "join", "clearing", "summary")),
     *(slow(f"killed_in_join:{packets}") for packets in (0, SEGMENT, FRAMES - 1)),
 ]
-"""31 places, 8 of them after the last frame."""
+"""30 places, 8 of them after the last frame."""
 
 
 @pytest.mark.parametrize("sabotage", KILLED)

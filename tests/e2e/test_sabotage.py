@@ -43,6 +43,7 @@ def place(tmp_path: Path) -> Path:
         ("full_at_8_kb", 4, "isk full"),
         ("full_at_12_kb", 4, "isk full"),
         ("few_files", 5, "Too many files"),
+        ("weights_tampered_with", 5, "do not match their checksum"),
     ],
 )
 def test_the_old_file_stays_and_one_line_says_why(
