@@ -32,6 +32,16 @@ class ColorTags:
 
 
 @dataclass(frozen=True, slots=True)
+class Hdr10:
+    """On what monitor a film in high dynamic range was graded, and how bright it gets."""
+
+    display: tuple[Fraction, ...] | None
+    """x and y of red, green, blue and white; the least and the most luminance in cd/m2."""
+    light: tuple[int, int] | None
+    """The brightest pixel and the brightest frame's mean, in cd/m2."""
+
+
+@dataclass(frozen=True, slots=True)
 class VideoInfo:
     """What is known about a video before its first frame is used. Counts and lengths are hints, never truths."""
 
@@ -55,6 +65,7 @@ class VideoInfo:
     seconds_hint: float | None
     codec: str
     audio_streams: int
+    hdr10: Hdr10 | None = None
     notes: tuple[str, ...] = ()
     """What a user should be told about this input, one sentence each."""
 

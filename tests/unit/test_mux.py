@@ -569,3 +569,26 @@ def test_in_avi_the_run_in_of_the_sound_does_not_stretch_the_first_frame(sound: 
     clip = make_clip(tmp_path / "in.mp4", frames=8, sounds=[Sound(sound)])
     passed = pass_through(clip.path, tmp_path / "out.avi", EncodeSettings(codec="mpeg4", threads=1))
     assert times(passed.output) == clip.times
+
+
+def hdr10_of(path: Path) -> tuple[list[float], tuple[int, int]]:
+    hdr10 = probe(path).hdr10
+    assert hdr10 and hdr10.display and hdr10.light
+    return [float(number) for number in hdr10.display], hdr10.light
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "ffv1"])
+def test_hdr10_says_the_same_behind_any_encoder_or_a_note_tells(codec: str, tmp_path: Path) -> None:
+    master = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+    options = {"x264-params": f"mastering-display={master}:cll=1000,400"}
+    source = make_clip(
+        tmp_path / "in.mkv", frames=2, size=(64, 64), pix_fmt="yuv420p10le", color=PQ, options=options
+    ).path
+    settings = EncodeSettings(codec=codec, preset=None if codec == "ffv1" else "8", threads=1)
+    passed = pass_through(source, tmp_path / "out.mkv", settings)
+    told = any("HDR10" in note for note in passed.notes)
+    assert told == (codec == "ffv1")
+    if not told:
+        before, after = hdr10_of(source), hdr10_of(passed.output)
+        assert after[0] == pytest.approx(before[0], rel=0.03, abs=1e-4)
+        assert after[1] == before[1] == (1000, 400)

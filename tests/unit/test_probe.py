@@ -143,18 +143,3 @@ def test_hostile_inputs_are_refused_with_one_sentence(shared: Path, tmp_path: Pa
         with pytest.raises(InputError) as caught:
             probe(path)
         assert caught.value.reason.endswith(".") and "\n" not in caught.value.reason, case["name"]
-
-
-def test_what_comes_with_hdr_pictures_and_is_not_kept_is_told(tmp_path: Path) -> None:
-    master = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
-    clip = make_clip(
-        tmp_path / "c.mkv",
-        frames=2,
-        codec="libx264",
-        pix_fmt="yuv420p10le",
-        color=PQ,
-        options={"x264-params": f"mastering-display={master}:cll=1000,400"},
-    )
-    (note,) = (note for note in probe(clip.path).notes if note.startswith("Not kept"))
-    assert "mastering display" in note
-    assert "light level" in note

@@ -21,6 +21,7 @@ from vidstyle.errors import OutputError, ResourceError, UsageError, VidstyleErro
 from vidstyle.frames import ColorTags, VideoInfo
 from vidstyle.media.colour import is_rgb, output_pix_fmt, output_tags, set_tags
 from vidstyle.media.containers import Container
+from vidstyle.media.hdr10 import hdr10_options
 
 # What looks clean at a sensible size, and is quick: the pictures were expensive to paint, not to encode.
 _DEFAULTS: Mapping[str, Mapping[str, str]] = {
@@ -187,6 +188,11 @@ def plan_encoding(
     codec = _video_encoder(name)
     asked, notes = _asked_options(codec, settings)
     options = _options(codec, asked)
+    if info.hdr10:
+        carried = hdr10_options(name, info.hdr10, options)
+        options = carried or options
+        if not carried:
+            notes = (*notes, f"{name} does not keep the monitor and brightness that HDR10 tells of.")
     wanted = output_pix_fmt(info, size, lossless=_is_lossless(codec, options))
     pix_fmt = _pixel_format(codec, settings.pix_fmt, wanted)
     return Encoding(

@@ -16,6 +16,7 @@ from vidstyle.errors import InputError
 from vidstyle.frames import VideoInfo
 from vidstyle.media.colour import HLG, PQ, has_alpha, read_tags, sample_depth
 from vidstyle.media.decode import Tally, stream_frames
+from vidstyle.media.hdr10 import read_hdr10
 from vidstyle.media.open import MAX_PIXELS, check_size, open_input, real_videos, video_stream
 from vidstyle.media.orientation import frame_matrix, is_identity, is_right_angled, swaps_sides
 
@@ -27,8 +28,6 @@ _FASTEST_RATE = 1000
 
 _HDR = {PQ: "PQ", HLG: "HLG"}
 _NOT_KEPT = {
-    SideDataType.MASTERING_DISPLAY_METADATA: "the mastering display's colours (HDR10)",
-    SideDataType.CONTENT_LIGHT_LEVEL: "the content's light level (HDR10)",
     SideDataType.DYNAMIC_HDR_PLUS: "dynamic HDR (HDR10+)",
     SideDataType.DOVI_METADATA: "dynamic HDR (Dolby Vision)",
     SideDataType.A53_CC: "closed captions",
@@ -67,6 +66,7 @@ def probe(path: Path, *, max_pixels: int | None = None) -> VideoInfo:
             seconds_hint=seconds,
             codec=stream.codec_context.name,
             audio_streams=len(container.streams.audio),
+            hdr10=read_hdr10(frame),
             notes=(*notes, *_notes(container, stream, frame)),
         )
 
