@@ -100,7 +100,7 @@ def learn(args: argparse.Namespace) -> None:
     files = sorted(path for folder in args.data for path in folder.glob("*.npz"))
     held = files[::HELD]
     table = load_tables([path for path in files if path not in held])
-    network = train(table, epochs=args.epochs, seed=args.seed)
+    network = train(table, epochs=args.epochs, seed=args.seed, members=args.members)
     recall = set_threshold(network, load_tables(held), args.false_alarms)
     tensors = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
     path = CHECKPOINTS / "fusion.safetensors"
@@ -109,7 +109,7 @@ def learn(args: argparse.Namespace) -> None:
         "file": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "network": "fusion",
-        "settings": {"maps": MAPS, "numbers": NUMBERS},
+        "settings": {"maps": MAPS, "numbers": NUMBERS, "members": args.members},
         "licence": "MIT",
         "trained_on": "Photographs and film frames under free licences; see README.md beside this file.",
     }

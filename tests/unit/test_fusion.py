@@ -15,7 +15,6 @@ from vidstyle.detect.decision import MAPS, Finding
 from vidstyle.detect.fusion import AROUND, NUMBERS, Circumstances
 from vidstyle.detect.statistics import Array
 from vidstyle.models.features import FeatureNetwork
-from vidstyle.models.fusion import FusionNetwork
 from vidstyle.models.load import load_features, load_fusion
 from vidstyle.training.fusion import Table, load_tables, logits, set_threshold, train
 from vidstyle.training.fusion_data import examples, label, make_clip
@@ -139,7 +138,7 @@ def test_training_learns_and_is_repeatable_and_the_threshold_is_where_it_was_ask
     maps = torch.rand(600, MAPS, 6, 8, generator=generator) * 0.2
     maps[:, 0, 3, 4] += 2 * labels  # one cell of one map gives it away
     table = Table(maps.half(), torch.zeros(600, NUMBERS), labels)
-    network, again = (train(table, epochs=25, batch=64) for _ in range(2))
+    network, again = (train(table, epochs=25, members=1, batch=64) for _ in range(2))
     assert torch.equal(logits(network, table), logits(again, table))
     recall = set_threshold(network, table, 0.02)
     answers = logits(network, table)
@@ -153,8 +152,11 @@ def networks() -> tuple[FeatureNetwork, TrainedFusion]:
 
 
 def test_the_shipped_network_is_small(networks: tuple[FeatureNetwork, TrainedFusion]) -> None:
-    fresh = FusionNetwork(MAPS, NUMBERS)
-    assert sum(p.numel() for p in fresh.parameters()) < 60_000
+    shipped = load_fusion()
+    assert sum(p.numel() for p in shipped.parameters()) < 60_000
+    maps, numbers = torch.rand(3, MAPS, 18, 32), torch.rand(3, NUMBERS)
+    apart = [member(maps, numbers) for member in shipped.members]
+    assert len(apart) == 2 and torch.allclose(shipped(maps, numbers), (apart[0] + apart[1]) / 2, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", SPOILERS)

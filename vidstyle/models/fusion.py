@@ -7,12 +7,26 @@ from torch import Tensor, nn
 
 
 class FusionNetwork(nn.Module):
-    """A few convolutions over the maps of deviations; their means and maxima, with the cues, through two layers.
+    """The mean answer of a few small networks, which were trained from different beginnings.
 
     Trained by `scripts/train_fusion.py` on clips spoilt on purpose.
     """
 
-    def __init__(self, maps: int, numbers: int, channels: int = 24, hidden: int = 48) -> None:
+    def __init__(
+        self, maps: int, numbers: int, members: int = 2, channels: int = 24, hidden: int = 48
+    ) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(Member(maps, numbers, channels, hidden) for _ in range(members))
+
+    def forward(self, maps: Tensor, numbers: Tensor) -> Tensor:
+        """float [N, maps, rows, columns] and [N, numbers] -> logits [N] that the frame is bad."""
+        return torch.stack([member(maps, numbers) for member in self.members]).mean(0)
+
+
+class Member(nn.Module):
+    """A few convolutions over the maps of deviations; their means and maxima, with the numbers, through two layers."""
+
+    def __init__(self, maps: int, numbers: int, channels: int, hidden: int) -> None:
         super().__init__()
         self.look = nn.Sequential(
             nn.Conv2d(maps, channels, 1),
@@ -30,8 +44,15 @@ class FusionNetwork(nn.Module):
             nn.Linear(hidden, 1),
         )
 
+    @property
+    def offset(self) -> Tensor:
+        """The last bias [1]: what is added to every logit."""
+        last = self.weigh[-1]
+        assert isinstance(last, nn.Linear)
+        return last.bias
+
     def forward(self, maps: Tensor, numbers: Tensor) -> Tensor:
-        """float [N, maps, rows, columns] and [N, numbers] -> logits [N] that the frame is bad."""
+        """As of the whole."""
         seen = self.look(maps)
         pooled = torch.cat((seen.mean((2, 3)), seen.amax((2, 3)), numbers), 1)
         logits: Tensor = self.weigh(pooled)[:, 0]

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidstyle.detect.decision import MAPS
 from vidstyle.detect.fusion import NUMBERS
-from vidstyle.models.fusion import FusionNetwork
+from vidstyle.models.fusion import FusionNetwork, Member
 
 log = logging.getLogger("vidstyle")
 
@@ -50,13 +50,21 @@ def load_tables(files: Sequence[Path]) -> Table:
     return Table(fields, told, truth.float())
 
 
-def train(
-    table: Table, *, epochs: int, seed: int = 0, batch: int = 128, rate: float = 2e-3, decay: float = 1e-3
-) -> FusionNetwork:
+def train(table: Table, *, epochs: int, seed: int = 0, members: int = 2, batch: int = 128) -> FusionNetwork:
+    """Trains each member with a seed of its own, one after the other."""
+    network = FusionNetwork(MAPS, NUMBERS, members)
+    for number in range(members):
+        network.members[number] = train_member(table, epochs=epochs, seed=seed + number, batch=batch)
+    return network.eval()
+
+
+def train_member(
+    table: Table, *, epochs: int, seed: int, batch: int, rate: float = 2e-3, decay: float = 2e-3
+) -> nn.Module:
     """Binary cross entropy, AdamW, cosine schedule, mirrored maps; returns the running mean of the weights."""
     torch.manual_seed(seed)
-    network = FusionNetwork(MAPS, NUMBERS).to(memory_format=torch.channels_last)
-    mean = FusionNetwork(MAPS, NUMBERS)
+    (network,), (mean,) = (FusionNetwork(MAPS, NUMBERS, members=1).members for _ in range(2))
+    network = network.to(memory_format=torch.channels_last)
     mean.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
     steps, total = epochs * len(table) // batch, 0.0
@@ -86,7 +94,7 @@ def train(
         if (step + 1) % 200 == 0:
             log.info("step %d of %d: loss %.4f", step + 1, steps, total / 200)
             total = 0.0
-    return mean.eval()
+    return mean
 
 
 @torch.inference_mode()
@@ -97,9 +105,11 @@ def logits(network: FusionNetwork, table: Table) -> Tensor:
 
 
 def set_threshold(network: FusionNetwork, table: Table, false_alarms: float) -> float:
-    """Shifts the last bias so that the logit 0 is exceeded by this share of the good examples; returns the recall."""
+    """Shifts the last biases so that the logit 0 is exceeded by this share of the good examples; returns the recall."""
     answers = logits(network, table)
     threshold = torch.quantile(answers[table.labels == 0], 1 - false_alarms)
     with torch.no_grad():
-        network.weigh[-1].bias -= threshold  # type: ignore[operator]
+        for member in network.members:
+            assert isinstance(member, Member)
+            member.offset.sub_(threshold)
     return float((answers[table.labels == 1] > threshold).float().mean())
