@@ -176,6 +176,9 @@ class AnomalyLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if kind is not None and not self.counts.frames:  # it says nothing yet
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
 
 
 def _first_frames(path: Path, frames: int) -> Iterator[dict[str, Any]]:
