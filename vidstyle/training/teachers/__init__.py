@@ -32,9 +32,11 @@ class Teacher:
 TEACHERS = {
     "oil": Teacher(oil, ("strokes",)),
     "cartoon": Teacher(cartoon, ("lines",), {"edge_channels": 32}),
-    "scifi": Teacher(scifi, ("lines",), {"mix_skip": True}),
-    "sketch": Teacher(sketch, ("lines", "hatch", "crosshatch", "paper"), {"mix_skip": True}),
-    "watercolor": Teacher(watercolor, ("lines", "paper", "blotches")),
+    "scifi": Teacher(scifi, ("lines",), {"edge_channels": 32, "mix_skip": True}),
+    "sketch": Teacher(
+        sketch, ("lines", "hatch", "crosshatch", "paper"), {"edge_channels": 32, "mix_skip": True}
+    ),
+    "watercolor": Teacher(watercolor, ("lines", "paper", "blotches"), {"edge_channels": 32}),
 }
 
 __all__ = ["TEACHERS", "Array", "Teacher", "cartoon", "oil", "scifi", "sketch", "watercolor"]

@@ -35,7 +35,7 @@ def watercolor(picture: Array, guides: Array) -> Array:
     """
     _, grain, blotches = np.moveaxis(guides, 2, 0)
     tangent = brush_direction(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), sigma=3.0)
-    broad = smear(kuwahara(kuwahara(picture, radius=6), radius=5), tangent, steps=3)
+    broad = smear(kuwahara(kuwahara(picture, radius=5), radius=4), tangent, steps=3)
     careful = smear(kuwahara(picture, radius=2), tangent, steps=1)
     care = worth(careful - broad, 2.0, 0.008, 0.05)
     care = np.maximum(care, 0.7 * skin(picture))
