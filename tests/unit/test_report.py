@@ -105,3 +105,24 @@ def test_a_log_replaces_only_logs(tmp_path: Path) -> None:
             check_log(special, overwrite=True, others=[film])
     with pytest.raises(OutputError, match="folder"):
         check_log(tmp_path / "no" / "log.jsonl", overwrite=True, others=[film])
+
+
+@pytest.mark.parametrize(("frames", "left"), [(0, False), (1, True)])
+def test_a_run_that_fails_before_its_first_frame_leaves_no_log(
+    frames: int, left: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "log.jsonl"
+    with pytest.raises(OutputError), AnomalyLog(path, {"version": "x"}) as log:
+        for index in range(frames):
+            log.frame(finished(index), pts=512 * index, time_base=Fraction(1, 12800))
+        raise OutputError("Something broke.")
+    assert path.exists() == left
+
+
+def test_names_that_are_no_utf_8_are_read_back_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with AnomalyLog(path, {"input": "caf\udce9\udcff.mp4"}) as log:
+        log.summary()
+    path.read_bytes().decode("utf-8")
+    header = read_header(path)
+    assert header and header["input"] == "caf\udce9\udcff.mp4"
