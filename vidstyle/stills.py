@@ -56,13 +56,15 @@ def paint_picture(picture: NDArray[np.uint8], settings: StyleSettings | None = N
     """
     settings = settings or StyleSettings()
     choice = choose_device(settings.device, settings.precision)
-    network = load(styles.find(settings.style))
+    style = styles.find(settings.style)
+    network = load(style)
     assert isinstance(network, PaintNetwork)
     height, width = picture.shape[:2]
     painter = Painter(
         network,
         choice,
         (width, height),
+        guides=style.guides,
         look=Look(settings.strength, settings.preserve_color),
         tile=settings.tile,
     )
