@@ -13,6 +13,8 @@ from vidstyle.frames import Hdr10
 
 _CHROMATICITY, _LUMINANCE = 50_000, 10_000
 """Steps in which H.264 and HEVC count."""
+_BRIGHTEST = 10_000
+"""In cd/m2: the end of PQ's scale. What lies beyond is damage, which encoders refuse."""
 
 
 def read_hdr10(frame: VideoFrame) -> Hdr10 | None:
@@ -24,6 +26,8 @@ def read_hdr10(frame: VideoFrame) -> Hdr10 | None:
         return None
     display = _display(bytes(mastering)) if mastering is not None else None
     levels = struct.unpack("<2I", bytes(light)[:8]) if light is not None else None
+    if levels and max(levels) > _BRIGHTEST:
+        levels = None
     return Hdr10(display, levels) if display or levels else None
 
 
@@ -32,7 +36,9 @@ def _display(data: bytes) -> tuple[Fraction, ...] | None:
     *numbers, has_primaries, has_luminance = struct.unpack("<22i", data[:88])
     if not (has_primaries and has_luminance and all(numbers[1::2])):
         return None
-    return tuple(Fraction(a, b) for a, b in zip(numbers[::2], numbers[1::2], strict=True))
+    display = tuple(Fraction(a, b) for a, b in zip(numbers[::2], numbers[1::2], strict=True))
+    sound = all(0 <= n <= 1 for n in display[:8]) and 0 <= display[8] <= display[9] <= _BRIGHTEST
+    return display if sound else None
 
 
 def hdr10_options(codec: str, hdr10: Hdr10, options: Mapping[str, str]) -> dict[str, str] | None:
