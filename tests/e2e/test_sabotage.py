@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import SECONDS, times
-from tests.e2e.forked import HUNG, Herd
+from tests.e2e.forked import Herd
 from tests.e2e.manifest import bad_ending
 from tests.media_factory import Sound, make_clip
 
@@ -117,7 +117,7 @@ def test_a_full_file_system(place: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("gigabytes", [0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0])
+@pytest.mark.parametrize("gigabytes", [1.0, 2.0, 3.0, 3.5, 4.0, 5.0])
 def test_too_little_memory_ends_in_one_line(place: Path, gigabytes: float) -> None:
     limit = int(gigabytes * 2**30)
     make_clip(place / "in.mp4", frames=12, size=(1280, 720))
@@ -131,7 +131,7 @@ def test_too_little_memory_ends_in_one_line(place: Path, gigabytes: float) -> No
         timeout=SECONDS,
         check=False,
     )
-    assert done.returncode != HUNG
+    assert done.returncode in (0, 5), done.stderr
     assert "Traceback" not in done.stderr
     if done.returncode:
         assert (place / "out" / "x.mp4").read_bytes() == b"the old file"
