@@ -17,7 +17,7 @@ WINDOW_FRAMES = 8
 """How far away, in frames, a good neighbour may be; so many finished frames, and frames to come, are held."""
 WITNESSES = 2
 """Good frames wanted on either side: one to repair from, and one more to see how good such repairs are."""
-MARGIN = 0.8
+MARGIN = 0.5
 """A repair must bring the frame's score below this share of what it was."""
 LEAST_CONFIDENCE = 0.05
 """A neighbour that can be trusted in less than this share of the picture is no help."""
@@ -27,19 +27,21 @@ EXCHANGE_REACH = 2
 """Frames apart that two bad frames may have been mistaken for each other."""
 
 ERROR_FLOOR = 0.2
-SCORE_FLOOR = 0.05
+SCORE_FLOOR = 0.1
 """Below these, smaller is not better."""
 PREFERENCES = {
-    "keep": 1.0,
-    "exchange": 0.35,
-    "gain": 0.3,
+    "keep": 0.6,
+    "exchange": 0.5,
+    "gain": 0.4,
     "unmix": 0.25,
-    "offset": 0.5,
-    "fuse": 1.3,
+    "offset": 0.6,
+    "fuse": 2.0,
     "local": 1.3,
     "warp": 1.3,
 }
 """Factors on the expected errors, tuned on the anomaly bench: few parameters that explain much are seldom mistaken."""
+SCORE_WEIGHT = 0.35
+"""The power of the score in the comparison: it is that of a logit, and steep where nothing is wrong."""
 
 Restyle = Callable[[CheckedFrame], Tensor | None]
 
@@ -146,7 +148,7 @@ def _cost(candidate: Candidate, score: float) -> float:
     reference; the expected error knows nothing of what is usual in this video.
     """
     expected = PREFERENCES[candidate.method] * (candidate.error + ERROR_FLOOR)
-    return expected * max(score, SCORE_FLOOR) ** 0.5
+    return expected * max(score, SCORE_FLOOR) ** SCORE_WEIGHT
 
 
 def repairs(
