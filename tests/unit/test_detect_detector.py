@@ -88,6 +88,15 @@ def test_a_picture_shown_twice_over_a_moving_source_is_a_duplicate() -> None:
     assert "duplicate" in frames[20].verdict.reasons
 
 
+def test_two_pictures_in_each_others_place_are_displaced() -> None:
+    sources = pan(30, step=1)
+    styled = [paint(s) for s in sources]
+    styled[14], styled[15] = styled[15], styled[14]
+    frames = check(sources, styled)
+    assert flagged(frames) == [14, 15]
+    assert all("displaced" in frames[t].verdict.reasons for t in (14, 15))
+
+
 def hard_clips() -> dict[str, list]:
     moving = pan(40)
     flash = [

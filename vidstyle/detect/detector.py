@@ -14,7 +14,7 @@ from vidstyle.detect.decision import CERTAIN, NAMES, SUSPICION, Calm, Finding, c
 from vidstyle.detect.features import Look, Looks, describe, estrangement
 from vidstyle.detect.fusion import AROUND, Circumstances, Fusion
 from vidstyle.detect.statistics import Array
-from vidstyle.detect.temporal import REACH, Reference, Sight, displacement, look, refer, tolerance
+from vidstyle.detect.temporal import REACH, Reference, Sight, displacement, exchange, look, refer, tolerance
 from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
 from vidstyle.models.features import FeatureNetwork
 
@@ -24,6 +24,10 @@ HISTORY = 30
 """Frames before one that tell what is usual."""
 RECENT = 12
 """Frames over which the source's noise and the style's contrast are measured."""
+EXCHANGED = 0.18
+"""Log ratio from which two pictures were exchanged; clean frames of the anomaly bench reach 0.13 ..."""
+GROSS = 3.0
+"""... but a frame with a higher score than this has another fault, and says nothing of its neighbour."""
 CONTEXT_FRAMES = 2 * HISTORY + 2 * RECENT + REACH
 """So many frames after a start in the middle of a video the scores are those of an undisturbed run."""
 
@@ -52,6 +56,8 @@ class _Frame:
     screening: float = 0.0
     """Score of the screening."""
     suspect: bool = False
+    exchanged: float = 0.0
+    """How much better it and a neighbour fit in each other's place."""
 
 
 def detect(
@@ -186,6 +192,7 @@ class _Detector:
         sight, network = frame.sight, self._network
         near = range(number - REACH, number + REACH + 1)
         suspects = frozenset(n for n in near if n != number and n in self._frames and self._frames[n].suspect)
+        self._compare_with_next(number)
         reference, frame.reference = frame.reference, None
         finding, frame.finding = frame.finding, None
         if suspects:
@@ -207,6 +214,8 @@ class _Detector:
 
         score, scores = weigh(finding)
         sure = decision.certain(sight.source, sight.styled, reference, frame.invalid)
+        if sure is None and frame.exchanged > EXCHANGED:
+            sure = "displaced"
         score = total(score, sure)
         flagged = score > 1
         source, styled = frame.source, frame.styled
@@ -230,6 +239,17 @@ class _Detector:
             ),
             judge=judge if flagged else None,
         )
+
+    def _compare_with_next(self, number: int) -> None:
+        """Whether a frame and the next were mistaken for each other."""
+        frame, following = self._frames[number], self._frames.get(number + 1)
+        if following is None or frame.reference is None or following.reference is None:
+            return
+        if max(frame.screening, following.screening) > GROSS:
+            return
+        found = exchange(frame.sight, following.sight, frame.reference, following.reference)
+        for there in (frame, following):
+            there.exchanged = max(there.exchanged, found)
 
     def _recent(self, number: int) -> list[_Frame]:
         return [

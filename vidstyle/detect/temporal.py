@@ -22,6 +22,8 @@ LEAST_SUPPORT = 0.1
 """A reference for less of the frame than this is none."""
 LEAST_OVERLAP = 0.25
 """A neighbour that matches less of the source than this is not used."""
+LEAST_APART = 0.3
+"""Grey levels by which two places in a video must differ to tell whose picture it is."""
 TOLERANCES = (6.0, 16.0)
 """Grey levels by which the source may differ from a warped neighbour, in clean and in very noisy sources."""
 
@@ -212,6 +214,27 @@ def _neighbours(
         if trusted.mean() >= LEAST_OVERLAP:
             parts = source, *(fetch(part, columns, rows) for part in there.parts[1:])
             yield _Neighbour(direction * step, parts, trusted)
+
+
+def exchange(first: Sight, second: Sight, at_first: Reference, at_second: Reference) -> float:
+    """How much better two styled pictures fit in each other's place than in their own: a log ratio, the lesser of both.
+
+    0 where that cannot be told: near the ends of a shot, and where the places look too much alike.
+    """
+    trusted = at_first.supported & at_second.supported
+    if not (at_first.both_sides and at_second.both_sides) or second.cut or trusted.mean() < LEAST_OVERLAP:
+        return 0.0
+
+    def apart(a: Array, b: Array) -> float:
+        return float(np.abs(a[COLORS][:, trusted] - b[COLORS][:, trusted]).mean())
+
+    if apart(at_first.styled, at_second.styled) < LEAST_APART:
+        return 0.0
+    gains = (
+        (apart(first.styled, at_first.styled), apart(first.styled, at_second.styled)),
+        (apart(second.styled, at_second.styled), apart(second.styled, at_first.styled)),
+    )
+    return min(float(np.log((here + LEAST_APART) / (there + LEAST_APART))) for here, there in gains)
 
 
 def displacement(styled: Array, back: Flow) -> float:
