@@ -58,8 +58,6 @@ ODD_ALWAYS = {
     "name_06",
     "name_12",
 }
-FLAGGED_BY_MISTAKE = {"hard_cuts"}
-"""Clean clips in which the detector still flags frames."""
 
 
 class Web:
@@ -117,8 +115,6 @@ def selected(names: list[str], always: set[str]) -> list[Any]:
 def test_the_manifest_holds(name: str, shared: Path, herd: Herd, web: Web, tmp_path: Path) -> None:
     assert make_inputs
     (entry,) = make_inputs.build(str(tmp_path), [name], http_port=web.server.server_port)
-    if name in FLAGGED_BY_MISTAKE:
-        entry.pop("no_anomaly")
     ended, deviations = Case(tmp_path, entry).run(herd)
     assert not deviations, ended.stderr
     assert not web.asked
