@@ -17,7 +17,7 @@ WINDOW_FRAMES = 8
 """How far away, in frames, a good neighbour may be; so many finished frames, and frames to come, are held."""
 WITNESSES = 2
 """Good frames wanted on either side: one to repair from, and one more to see how good such repairs are."""
-MARGIN = 0.5
+MARGIN = 0.65
 """A repair must bring the frame's score below this share of what it was."""
 LEAST_CONFIDENCE = 0.05
 """A neighbour that can be trusted in less than this share of the picture is no help."""
@@ -30,7 +30,7 @@ ERROR_FLOOR = 0.2
 SCORE_FLOOR = 0.1
 """Below these, smaller is not better."""
 PREFERENCES = {
-    "keep": 0.6,
+    "keep": 0.7,
     "exchange": 0.5,
     "gain": 0.4,
     "unmix": 0.25,
