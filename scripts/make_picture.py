@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Render the README's picture: frames of the sample clip above, painted below.
+"""Render the README's pictures: frames of the sample clip and what the styles make of them.
 
-python scripts/make_picture.py checkpoints/samples/oil.jpg [--style oil]
+python scripts/make_picture.py checkpoints/samples/oil.jpg --style oil         source above, painted below
+python scripts/make_picture.py checkpoints/samples/styles.jpg --style all      a sheet of all styles
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ import numpy as np
 from PIL import Image
 
 from vidstyle import OutputSettings, Settings, StyleSettings, stylize_video
+from vidstyle.settings import CheckSettings
+from vidstyle.styles import available
 
 ROOT = Path(__file__).resolve().parents[1]
 FRAMES = (30, 110)
+COLUMNS = 3
+TILE = (480, 270)
 
 
 def pictures(path: Path, indices: tuple[int, ...]) -> list[np.ndarray]:
@@ -32,24 +37,46 @@ def pictures(path: Path, indices: tuple[int, ...]) -> list[np.ndarray]:
         ]
 
 
+def painted(source: Path, style: str, folder: Path) -> list[np.ndarray]:
+    """The FRAMES of the clip in this style."""
+    result = folder / f"{style}.mkv"
+    settings = Settings(
+        style=StyleSettings(style=style),
+        check=CheckSettings(detect=False),
+        output=OutputSettings(codec="ffv1"),
+    )
+    stylize_video(source, result, settings=settings)
+    return pictures(result, FRAMES)
+
+
+def sheet(views: list[list[np.ndarray]]) -> Image.Image:
+    """Source and styles, `views[i][k]` being frame k in style i, in rows of COLUMNS for each frame."""
+    rows = []
+    for frame in zip(*views, strict=True):
+        small = [np.asarray(Image.fromarray(view).resize(TILE, Image.Resampling.LANCZOS)) for view in frame]
+        rows += [np.hstack(small[i : i + COLUMNS]) for i in range(0, len(small), COLUMNS)]
+    return Image.fromarray(np.vstack(rows))
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("output", type=Path)
-    parser.add_argument("--style", default="oil")
+    parser.add_argument("--style", choices=["all", *available()], default="oil")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        source, result = Path(folder) / "in.mp4", Path(folder) / "out.mkv"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = folder / "in.mp4"
         drawing = [sys.executable, str(ROOT / "scripts/make_sample.py"), str(source), "--size", "640x360"]
         subprocess.run(drawing, check=True)
-        stylize_video(
-            source,
-            result,
-            settings=Settings(
-                style=StyleSettings(style=arguments.style), output=OutputSettings(codec="ffv1")
-            ),
-        )
-        rows = [np.hstack(pictures(path, FRAMES)) for path in (source, result)]
-    Image.fromarray(np.vstack(rows)).save(arguments.output, quality=90)
+        views = [pictures(source, FRAMES)]
+        if arguments.style == "all":
+            views += [painted(source, style, folder) for style in available()]
+            sheet(views).save(arguments.output, quality=82)
+        else:
+            views.append(painted(source, arguments.style, folder))
+            Image.fromarray(np.vstack([np.hstack(row) for row in views])).save(arguments.output, quality=90)
 
 
 if __name__ == "__main__":
