@@ -6,6 +6,7 @@ Not a test: test_terminal.py starts it in terminals of several kinds. With VIDST
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
@@ -62,6 +63,9 @@ def drive(view: ProgressView, frames: int, pause: float) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # tests in the background may hand down that it is ignored
     with make_view(sys.argv[1]) as the_view:  # type: ignore[arg-type]
         drive(
             the_view,

@@ -235,7 +235,10 @@ def test_what_tools_do_to_sizes_and_times_is_no_fault(check: Check, tmp_path: Pa
         assert "note:" not in done.words
     hits = flagged(tmp_path / "sty.check.jsonl")
     assert hits >= set(BAD)
-    assert len(hits) <= len(BAD) + 1
+    traces = {
+        bad + k for bad in BAD for k in range(1, 4)
+    }  # the encoder carries a bad frame into those after it
+    assert len(hits - set(BAD) - traces) <= 1
 
 
 def test_frames_without_a_counterpart_pass_unjudged_and_unchanged(
