@@ -94,10 +94,10 @@ def check_video(
         "output": output and str(output),
         "settings": used,
     }
-    run.check_names(output, log, source, stylised, ours=ours)
     use_threads_sparingly()
     original, notes = alike(original, painted)
     checking = _Checking(run, original, painted, writes=output is not None)
+    run.check_names(output, log, source, stylised, ours=ours)
     for text in (*painted.notes, *notes, *checking.pairing.notes):
         run.note(text)
     if source.samefile(stylised):

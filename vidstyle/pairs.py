@@ -36,7 +36,8 @@ SAME_TIME = 0.3
 AGREEING = 0.95
 """Where so many frames have a source frame of their own time, frames are paired by time."""
 LEAST_COMMON = 0.5
-"""Videos of which one is shorter than this part of the other do not belong together."""
+"""Videos of which one is shorter than this part of the other do not belong together, unless it is plainly a piece:
+every frame of it has a source frame of its own time."""
 SAME_RATE = 0.01
 
 
@@ -76,7 +77,8 @@ def plan(source: FrameTimes, stylised: FrameTimes, *, name: str) -> Pairing:
 
     first, last = float(offset), float(offset) + stylised.length
     common = min(source.length, last) - max(0.0, first)
-    if common < LEAST_COMMON * max(source.length, stylised.length):
+    whole = stylised.length if exact and within else max(source.length, stylised.length)
+    if common < LEAST_COMMON * whole:
         raise InputError(
             f"It lasts {stylised.length:.2f} s ({len(stylised)} frames), the source {source.length:.2f} s "
             f"({len(source)} frames): they cannot be compared.",

@@ -267,7 +267,7 @@ def test_a_part_is_checked_alone(check: Check, source: Path, tmp_path: Path) -> 
 
 def test_what_cannot_be_checked_is_one_line(check: Check, source: Path, tmp_path: Path) -> None:
     stylised = clip(tmp_path / "sty.mkv", STYLED)
-    short = clip(tmp_path / "short.mkv", STYLED[:5])
+    long = clip(tmp_path / "long.mkv", STYLED * 3)
     square = clip(tmp_path / "square.mkv", scaled(STYLED, 96, 96))
     words, picture = tmp_path / "words.mp4", tmp_path / "photo.png"
     words.write_text("no video")
@@ -276,7 +276,7 @@ def test_what_cannot_be_checked_is_one_line(check: Check, source: Path, tmp_path
     for arguments, code, said in [
         ((source, tmp_path / "nowhere.mp4"), 3, "nowhere.mp4"),
         ((tmp_path / "nowhere.mp4", stylised), 3, "nowhere.mp4"),
-        ((source, short), 3, "cannot be compared"),
+        ((source, long), 3, "cannot be compared"),
         ((source, square), 3, "another shape"),
         ((source, words), 3, "words.mp4"),
         ((source, picture), 3, "picture"),

@@ -73,12 +73,18 @@ def test_an_uneven_source_that_a_tool_made_even_is_paired_by_number() -> None:
     assert plan(source, times(200, 20), name="x").by == "number"
 
 
-@pytest.mark.parametrize("count", [30, 250])
-def test_videos_of_quite_another_length_are_refused(count: int) -> None:
+@pytest.mark.parametrize(("count", "rate"), [(30, 23), (250, 25)])
+def test_videos_of_quite_another_length_are_refused(count: int, rate: int) -> None:
     with pytest.raises(InputError, match="cannot be compared") as caught:
-        plan(times(100, 25), times(count, 25), name="sty.mp4")
+        plan(times(100, 25), times(count, rate), name="sty.mp4")
     assert caught.value.name == "sty.mp4"
     assert caught.value.hint
+
+
+def test_a_plain_piece_of_the_source_is_paired_however_short() -> None:
+    pairing = plan(times(1000, 25), times(30, 25), name="x")
+    assert (pairing.by, pairing.offset, pairing.exact) == ("time", 0, True)
+    assert "last 970 frame(s) of SOURCE" in " ".join(pairing.notes)
 
 
 def test_a_long_still_frame_lasts_until_the_next_one() -> None:
