@@ -39,16 +39,22 @@ ABOUT = {
         "Oil painting",
         "Thick oil paint: strokes along the forms, bristle marks in the light, lively colours.",
     ),
+    "cartoon": (
+        "Cartoon",
+        "A drawn film: flat lively colours in soft steps of tone, thin dark outlines.",
+    ),
+    "scifi": (
+        "Science fiction",
+        "A city of the future by night: deep blue shadows, cyan and magenta light, glowing contours.",
+    ),
     "watercolor": (
         "Watercolour",
-        "Thin washes on rough paper: pigment that gathers at edges, soft blooms, light tones.",
+        "Light washes on grained paper: pigment gathered at the edges, tide marks, bare white lights.",
     ),
     "sketch": (
         "Pencil sketch",
-        "Pencil on paper: hatching in the shadows, a few sure lines along the forms.",
+        "Pencil on white paper: contours, hatching in the shadows, faces with a light hand.",
     ),
-    "cartoon": ("Cartoon", "A drawn film: flat lively colours in soft steps of tone, thin dark outlines."),
-    "scifi": ("Science fiction", "Neon at night: cold blues and cyan, magenta lights, glowing edges."),
 }
 """Title and description of the shipped styles."""
 FRAMES = 4
