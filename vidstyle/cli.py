@@ -38,6 +38,7 @@ STOPPED_AT_ONCE = b"""
 vidstyle: error: Stopped at once.
   hint: the next run on this output goes on with what is left of the work, or removes it
 """
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BUG_EXIT = 1
 USAGE_EXIT = 2
 
@@ -212,7 +213,8 @@ def _is_done(job: Job, options: dict[str, Any]) -> bool:
         output = job.output or default_result(job.source, options["style"])
         times = [path.stat().st_mtime if path.is_file() else 0.0 for path in (job.source, output)]
         return 0 < times[0] <= times[1]
-    from vidstyle.pipeline import is_done
+    with _importing():
+        from vidstyle.pipeline import is_done
 
     return is_done(job.source, job.output, settings=_settings(job.source, options))
 
@@ -224,11 +226,11 @@ def _mode(options: dict[str, Any]) -> Mode:
 def _paint_one(
     source: Path, output: Path | None, options: dict[str, Any], say: Callable[[str], None]
 ) -> None:
-    from vidstyle.progress import make_view
-
     mode = _mode(options)
     if _is_still(source):
-        from vidstyle.stills import stylize_image
+        with _importing():
+            from vidstyle.progress import make_view
+            from vidstyle.stills import stylize_image
 
         with make_view("json" if mode == "json" else "none") as view:
 
@@ -249,11 +251,13 @@ def _paint_one(
             )
         return
 
-    settings = _settings(source, options)
-    with make_view(mode, preview=options["preview"]) as view:
+    with _importing():
         from vidstyle.faults import parse_faults
         from vidstyle.pipeline import stylize_video
+        from vidstyle.progress import make_view
 
+    settings = _settings(source, options)
+    with make_view(mode, preview=options["preview"]) as view:
         stylize_video(
             source,
             output,
@@ -342,7 +346,8 @@ def _clip(source: Path, start: str | None, end: str | None, duration: str | None
         raise UsageError("Give --end or --duration, not both.", name="--end")
     rate = Fraction(25)
     if any(text and text.endswith("f") for text in (start, end, duration)):
-        from vidstyle.media.probe import probe
+        with _importing():
+            from vidstyle.media.probe import probe
 
         rate = probe(source).rate
     begin = parse_time(start, rate, "--start") if start else Fraction(0)
@@ -381,12 +386,12 @@ def check(source: Path, stylised: Path, **options: Any) -> None:
                     name=f"--{name.replace('_', '-')}",
                     hint="name one with --output",
                 )
-    from vidstyle.progress import make_view
+    with _importing():
+        from vidstyle.check import check_video
+        from vidstyle.progress import make_view
 
     settings = _check_settings(stylised, options)
     with make_view(_mode(options), preview=options["preview"]) as view:
-        from vidstyle.check import check_video
-
         check_video(
             source,
             stylised,
@@ -442,14 +447,30 @@ def _set_up_logging(level: str) -> None:
 
 
 @contextmanager
-def _signals_end_the_run() -> Iterator[None]:
-    """Ctrl-C, TERM and HUP end the run in order; a second one ends the process at once.
+def _importing() -> Iterator[None]:
+    """While the heavy libraries load, a signal ends the process at once: they would swallow what is raised in them.
 
-    Installed before anything heavy is imported, so that even an interrupted import ends with one line.
+    Nothing has been begun then.
     """
 
+    def leave(number: int, _: object) -> NoReturn:
+        _complain(Interrupted(number))
+        os._exit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in ENDING_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _signals_end_the_run() -> Iterator[None]:
+    """Ctrl-C, TERM and HUP end the run in order; a second one ends the process at once."""
+
     def stop(number: int, _: object) -> NoReturn:
-        for other in handled:
+        for other in ENDING_SIGNALS:
             signal.signal(other, stop_at_once)
         raise Interrupted(number)
 
@@ -458,8 +479,7 @@ def _signals_end_the_run() -> Iterator[None]:
             os.write(2, STOPPED_AT_ONCE)
         os._exit(128 + number)
 
-    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, stop) for number in handled}
+    before = {number: signal.signal(number, stop) for number in ENDING_SIGNALS}
     try:
         yield
     finally:
