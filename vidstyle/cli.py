@@ -8,7 +8,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -447,7 +447,18 @@ def _set_up_logging(level: str) -> None:
 
 
 @contextmanager
-def _importing() -> Iterator[None]:
+def _on_signals(handler: Callable[[int, object], NoReturn]) -> Iterator[None]:
+    """Lets `handler` have the signals that end a run. A hang-up that is ignored (`nohup`) stays ignored."""
+    taken = [n for n in ENDING_SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in taken}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def _importing() -> AbstractContextManager[None]:
     """While the heavy libraries load, a signal ends the process at once: they would swallow what is raised in them.
 
     Nothing has been begun then.
@@ -457,34 +468,23 @@ def _importing() -> Iterator[None]:
         _complain(Interrupted(number))
         os._exit(128 + number)
 
-    before = {number: signal.signal(number, leave) for number in ENDING_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return _on_signals(leave)
 
 
-@contextmanager
-def _signals_end_the_run() -> Iterator[None]:
+def _signals_end_the_run() -> AbstractContextManager[None]:
     """Ctrl-C, TERM and HUP end the run in order; a second one ends the process at once."""
+    ending = False
 
     def stop(number: int, _: object) -> NoReturn:
-        for other in ENDING_SIGNALS:
-            signal.signal(other, stop_at_once)
+        nonlocal ending
+        if ending:
+            with suppress(OSError):
+                os.write(2, STOPPED_AT_ONCE)
+            os._exit(128 + number)
+        ending = True
         raise Interrupted(number)
 
-    def stop_at_once(number: int, _: object) -> NoReturn:
-        with suppress(OSError):
-            os.write(2, STOPPED_AT_ONCE)
-        os._exit(128 + number)
-
-    before = {number: signal.signal(number, stop) for number in ENDING_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return _on_signals(stop)
 
 
 def _complain(error: VidstyleError) -> None:

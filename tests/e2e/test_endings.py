@@ -144,6 +144,20 @@ def test_signals_end_the_run_in_order(
     assert not output.exists()
 
 
+def test_a_run_under_nohup_outlives_its_terminal(sample: Path, tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup hands it down
+    try:
+        process = start(sample, "-o", tmp_path / "out.mkv", "--end", "30f")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    for _ in range(6):
+        time.sleep(0.5)
+        process.send_signal(signal.SIGHUP)
+    _, text = process.communicate(timeout=120)
+    assert process.returncode == 0, text
+    assert (tmp_path / "out.mkv").exists()
+
+
 @pytest.mark.parametrize("seconds", [0.25, 0.35, 0.45, 0.6, 0.8])
 def test_a_signal_during_start_up_leaves_no_traceback(
     long_clip: Path, tmp_path: Path, seconds: float
