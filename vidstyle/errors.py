@@ -91,13 +91,21 @@ _OUT_OF_MEMORY = (
     "Insufficient memory",
     "bad_alloc",
     "failed to map segment",
+    "could not create a primitive",
+    "error return without exception set",
 )
-"""What torch, OpenCV, FFmpeg, the C++ library and the loader of libraries say in exceptions of their own."""
+"""What torch, OpenCV, FFmpeg, the C++ library, the loader of libraries, oneDNN and, of modules that had no memory left
+to say so, Python tell in exceptions of their own."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this is somebody's way to say that memory ran out, that of a GPU or the computer's own."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def explain(error: BaseException, *, name: str | None = None) -> VidstyleError:
     """What a user is told of an exception that nobody caught: what has run out, or that it is a bug."""
-    if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
+    if out_of_memory(error):
         return ResourceError("Memory ran out.", name=name, hint="close other programs or use --tile 512")
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         return ResourceError("Too many files are open.", name=name, hint="allow more with `ulimit -n`")

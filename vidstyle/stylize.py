@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidstyle.device import DeviceChoice
-from vidstyle.errors import ResourceError
+from vidstyle.errors import ResourceError, out_of_memory
 from vidstyle.frames import Batch, CheckedFrame, StyledBatch
 from vidstyle.guides import STROKES, StrokeField
 from vidstyle.models.generator import Generator as PaintNetwork
@@ -266,8 +266,3 @@ def _range(pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Smallest and largest value of each of [T, C, H, W]; in memory order, or flattening would copy."""
     low, high = pictures.permute(0, 2, 3, 1).flatten(1).aminmax(dim=1)
     return low, high
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether this is torch's (CUDA or CPU) or Python's way to say that memory ran out."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
