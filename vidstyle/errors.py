@@ -93,6 +93,7 @@ _OUT_OF_MEMORY = (
     "failed to map segment",
     "could not create a primitive",
     "error return without exception set",
+    "can't start new thread",
 )
 """What torch, OpenCV, FFmpeg, the C++ library, the loader of libraries, oneDNN and, of modules that had no memory left
 to say so, Python tell in exceptions of their own."""
@@ -100,7 +101,10 @@ to say so, Python tell in exceptions of their own."""
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether this is somebody's way to say that memory ran out, that of a GPU or the computer's own."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
+        return True
+    # the second is what a thread without room for its stack comes back with
+    return isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EAGAIN)
 
 
 def explain(error: BaseException, *, name: str | None = None) -> VidstyleError:

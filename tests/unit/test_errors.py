@@ -20,6 +20,8 @@ from vidstyle.errors import ResourceError, explain, out_of_memory
         SystemError("error return without exception set"),
         ImportError("libdrm.so.2.4.0: failed to map segment from shared object"),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
+        BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+        RuntimeError("can't start new thread"),
     ],
     ids=str,
 )
