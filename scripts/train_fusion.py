@@ -27,11 +27,16 @@ from vidstyle.detect import TrainedFusion
 from vidstyle.detect.decision import MAPS, Finding, combine
 from vidstyle.detect.fusion import NUMBERS, Circumstances
 from vidstyle.detect.statistics import Array
-from vidstyle.models.load import load_features, load_fusion
+from vidstyle.device import choose_device
+from vidstyle.flow import track_motion
+from vidstyle.models.generator import Generator as PaintNetwork
+from vidstyle.models.load import load, load_features, load_fusion
+from vidstyle.stylize import Painter, stylize
 from vidstyle.training.data import find, read
 from vidstyle.training.fusion import load_tables, set_threshold, train
-from vidstyle.training.fusion_data import examples, make_clip
+from vidstyle.training.fusion_data import Paint, batches, examples, make_clip
 from vidstyle.training.spoilt_clips import FAULTS, Picture, Random, filmed_photo
+from vidstyle.weights import manifest
 
 FRAMES = 96
 HELD = 12
@@ -75,6 +80,7 @@ def make(args: argparse.Namespace) -> None:
     features = load_features()
     fusion = by_rule if args.rule else TrainedFusion(load_fusion())
     args.out.mkdir(parents=True, exist_ok=True)
+    styles = sorted(manifest()["styles"])
     kinds = [kind for kind in FAULTS if kind not in args.without]
     for number in range(args.first, args.clips):
         path = args.out / f"{number:05d}.npz"
@@ -82,14 +88,28 @@ def make(args: argparse.Namespace) -> None:
             continue
         random = np.random.default_rng((args.seed, number))
         size = SIZES[int(random.integers(len(SIZES)))]
-        clip = make_clip(
-            scene(films, photos, size, random), scene(films, photos, size, random), kinds, random
-        )
+        scenes = [scene(films, photos, size, random) for _ in range(2)]
+        style = str(random.choice(styles)) if random.random() < args.shipped else None
+        clip = make_clip(*scenes, kinds, random, painter(style, size) if style else None)
         found = examples(clip, features, fusion, kinds, random)
         with path.with_suffix(".part").open("wb") as file:
             np.savez(file, maps=found.maps, numbers=found.numbers, labels=found.labels)
         path.with_suffix(".part").replace(path)
         print(number, len(found.labels), int(found.labels.sum()), flush=True)
+
+
+def painter(style: str, size: tuple[int, int]) -> Paint:
+    """Paints in a style that ships."""
+    entry = manifest()["styles"][style]
+    network = load(entry)
+    assert isinstance(network, PaintNetwork)
+
+    def paint(sources: list[Picture]) -> list[Picture]:
+        brush = Painter(network, choose_device("cpu"), size, guides=entry.guides)
+        painted = stylize(track_motion(batches(sources)), brush)
+        return [picture.permute(1, 2, 0).numpy() for batch in painted for picture in batch.pictures]
+
+    return paint
 
 
 def by_rule(finding: Finding, scores: Array, here: Circumstances) -> float:
@@ -130,6 +150,9 @@ def main() -> None:
     part.add_argument("--first", type=int, default=0)
     part.add_argument("--seed", type=int, default=0)
     part.add_argument("--without", nargs="*", default=[], help="kinds of faults to leave out")
+    part.add_argument(
+        "--shipped", type=float, default=0.3, help="share of the clips painted in the styles that ship"
+    )
     part.add_argument("--rule", action="store_true", help="the rule tells suspects, not the network shipped")
     part.set_defaults(run=make)
     part = commands.add_parser("train")

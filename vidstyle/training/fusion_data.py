@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,14 +47,23 @@ class Clip:
     styled: list[Picture]
 
 
-def make_clip(scene: list[Picture], other: list[Picture], kinds: Sequence[str], random: Random) -> Clip:
-    """Lets things happen in a scene, paints it, and spoils some frames."""
+Paint = Callable[[list[Picture]], list[Picture]]
+"""Paints the frames of a clip."""
+
+
+def make_clip(
+    scene: list[Picture],
+    other: list[Picture],
+    kinds: Sequence[str],
+    random: Random,
+    paint: Paint | None = None,
+) -> Clip:
+    """Lets things happen in a scene, paints it (without `paint`: in a style that is drawn), and spoils some frames."""
     sources = list(scene)
     for _ in range(random.choice([0, 1, 2, 3], p=[0.25, 0.4, 0.25, 0.1])):
         event = EVENTS[str(random.choice(list(EVENTS)))]
         sources = event(sources, random, int(random.integers(6, len(sources) - 20)), other)
-    style = draw_style(random)
-    clean = [style(frame) for frame in sources]
+    clean = paint(sources) if paint else list(map(draw_style(random), sources))
     styled = list(clean)
     count = 0 if random.random() < 0.25 else int(random.integers(5, 10))
     for run in draw_runs(random, len(clean), count, clean[0].shape[:2], kinds):
@@ -113,7 +122,7 @@ def examples(
         if given is not None and truth >= 0:
             rows.append((*given, truth))
 
-    stream = _styled(track_motion(_batches(clip)), clip)
+    stream = _styled(track_motion(batches(clip.sources)), clip)
     for t, frame in enumerate(detect(stream, threshold=FLAG_ALL, features=features, fusion=recorder)):
         truth = label(clip.styled[t], clip.clean[t])
         keep(recorder.judged, truth)
@@ -139,9 +148,10 @@ def _tensor(pictures: Sequence[Picture]) -> Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 
-def _batches(clip: Clip) -> Iterator[Batch]:
-    for first in range(0, len(clip.sources), BATCH):
-        pixels = _tensor(clip.sources[first : first + BATCH])
+def batches(sources: Sequence[Picture]) -> Iterator[Batch]:
+    """A clip as the stages get it."""
+    for first in range(0, len(sources), BATCH):
+        pixels = _tensor(sources[first : first + BATCH])
         indices = tuple(range(first, first + len(pixels)))
         yield Batch(indices, indices, (1,) * len(pixels), pixels, (False,) * len(pixels))
 

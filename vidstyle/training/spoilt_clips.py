@@ -137,6 +137,48 @@ def _fade(frames: list[Picture], random: Random, t: int, other: list[Picture]) -
     return [to_bytes(f * g) if g < 1 else f for f, g in zip(frames, gain, strict=True)]
 
 
+def _opening(frames: list[Picture], random: Random, t: int, other: list[Picture]) -> list[Picture]:
+    """The clip begins with a fade from black, or from another tone."""
+    black, length = int(random.integers(0, 5)), int(random.integers(6, 40))
+    share = np.clip((np.arange(len(frames)) - black + random.uniform(0, 1)) / length, 0, 1)
+    tone = random.choice([0, 0, 0, 128, 255])
+    return [to_bytes(f * s + tone * (1 - s)) if s < 1 else f for f, s in zip(frames, share, strict=True)]
+
+
+def _ending(frames: list[Picture], random: Random, t: int, other: list[Picture]) -> list[Picture]:
+    """A fade to black, or to another tone, for good."""
+    return frames[:t] + _opening(frames[t:][::-1], random, t, other)[::-1]
+
+
+def _passing(frames: list[Picture], random: Random, t: int, other: list[Picture]) -> list[Picture]:
+    """Poles, cars, birds: faint or plain things that cross a part of the picture in a few frames, time and again."""
+    height, width = frames[0].shape[:2]
+    left, top = random.uniform(0, 0.6, 2) * (width, height)
+    window = (
+        slice(int(top), int(top + height * random.uniform(0.15, 1))),
+        slice(int(left), int(left + width * random.uniform(0.1, 1))),
+    )
+    view = frames[0][window].shape[:2]
+    broad, speed = view[1] * random.uniform(0.02, 0.5), view[1] * random.uniform(0.1, 0.8)
+    tone, cover = random.uniform(0, 255, 3) * random.uniform(0.3, 1), random.uniform(0.06, 0.9)
+    slope, every = random.normal(0, 0.3), int(random.integers(5, 40))
+    rows, columns = np.mgrid[: view[0], : view[1]].astype(np.float32)
+    low, high = np.sort(random.uniform(-0.5, 1.5, 2)) * view[0]
+    result = []
+    for i, frame in enumerate(frames):
+        place = ((i - t) % every) * speed - broad
+        if i >= t and place < view[1] + broad:
+            distance = np.abs(columns - place - slope * rows) / broad
+            thing = np.clip(
+                (1 - distance) * broad / max(1.0, 0.5 * speed) + 0.5, 0, 1
+            )  # blurred by its motion
+            thing = (thing * ((rows >= low) & (rows <= high)) * cover)[..., None]
+            frame = frame.copy()
+            frame[window] = to_bytes(frame[window] * (1 - thing) + tone * thing)
+        result.append(frame)
+    return result
+
+
 def _dissolve(frames: list[Picture], random: Random, t: int, other: list[Picture]) -> list[Picture]:
     length = int(random.integers(6, 20))
     share = np.clip((np.arange(len(frames)) - t) / length, 0, 1)
@@ -248,6 +290,9 @@ EVENTS: dict[str, Event] = {
     "strobe": _strobe,
     "lamp": _lamp,
     "fade": _fade,
+    "opening": _opening,
+    "ending": _ending,
+    "passing": _passing,
     "dissolve": _dissolve,
     "whip": _whip,
     "defocus": _defocus,
