@@ -119,7 +119,13 @@ _RUN_OPTIONS: tuple[_Option, ...] = (
     click.option("--debug", is_flag=True, help="Show tracebacks."),
 )
 _PAINT_OPTIONS: tuple[_Option, ...] = (
-    click.option("-s", "--style", default="oil", show_default=True, help="Style; see `vidstyle styles`."),
+    click.option(
+        "-s",
+        "--style",
+        default="oil",
+        show_default=True,
+        help="Style (see `vidstyle styles`), a blend of some (oil:0.6,sketch:0.4), or any picture.",
+    ),
     click.option(
         "-o", "--output", type=click.Path(path_type=Path), help="Output file, or folder for several."
     ),
@@ -175,10 +181,10 @@ def _has(options: tuple[_Option, ...]) -> _Option:
 def paint(inputs: tuple[Path, ...], **options: Any) -> None:
     """Paint videos and pictures."""
     _set_up_logging(options["log_level"])
-    from vidstyle.styles import available, find
+    from vidstyle.styles import available, wanted
 
-    style, mode = options["style"], _mode(options)
-    find(style), _style(options)  # what is wrong with all files is said once
+    style, mode = wanted(options["style"]).name, _mode(options)
+    _style(options)  # what is wrong with all files is said once
 
     def say(text: str) -> None:
         if mode not in ("none", "json"):
@@ -189,8 +195,8 @@ def paint(inputs: tuple[Path, ...], **options: Any) -> None:
     if todo.several and options["anomaly_log"]:
         raise UsageError("Several inputs need a log each.", name="--anomaly-log", hint="leave it away")
     # What is done already is no error where many are asked for: the next evening paints the rest.
-    wanted = options["resume"]
-    skip = bool(wanted) or (wanted is None and todo.several and not options["overwrite"])
+    resume = options["resume"]
+    skip = bool(resume) or (resume is None and todo.several and not options["overwrite"])
 
     def one(job: Job) -> Outcome:
         if skip and _is_done(job, options):
@@ -210,7 +216,9 @@ def paint(inputs: tuple[Path, ...], **options: Any) -> None:
 def _is_done(job: Job, options: dict[str, Any]) -> bool:
     """Whether an earlier run has painted this file with these settings. Of a picture, only its age tells."""
     if _is_still(job.source):
-        output = job.output or default_result(job.source, options["style"])
+        from vidstyle.styles import wanted
+
+        output = job.output or default_result(job.source, wanted(options["style"]).name)
         times = [path.stat().st_mtime if path.is_file() else 0.0 for path in (job.source, output)]
         return 0 < times[0] <= times[1]
     with _importing():

@@ -21,13 +21,15 @@ from vidstyle.detect import TrainedFusion, detect
 from vidstyle.device import DeviceChoice, automatic_batch_size, choose_device
 from vidstyle.events import Listener, ignore
 from vidstyle.faults import Fault, inject
-from vidstyle.flow import track_motion
+from vidstyle.flow import to_8_bit, track_motion
 from vidstyle.frames import Batch, FinishedFrame, StyledBatch, Verdict, VideoInfo
 from vidstyle.guides import StrokeField
 from vidstyle.media.decode import decode
 from vidstyle.media.probe import probe
-from vidstyle.models.generator import Generator as PaintNetwork
-from vidstyle.models.load import load, load_features, load_fusion
+from vidstyle.media.sample import some_frames
+from vidstyle.models.load import load_features, load_fusion
+from vidstyle.models.palette import Colours, colours_of
+from vidstyle.painters import guides_of, painting_network
 from vidstyle.prefetch import prefetch
 from vidstyle.run import (
     BATCHES_AHEAD,
@@ -44,7 +46,7 @@ from vidstyle.run import (
 from vidstyle.settings import Settings
 from vidstyle.stylize import Look, Painter, stylize
 from vidstyle.suffixes import default_result
-from vidstyle.weights import Entry, manifest
+from vidstyle.weights import manifest
 
 WARM_UP_FRAMES = StrokeField.CONTEXT_FRAMES + CHECKING_FRAMES
 """Frames before a resumed run's first that go through all stages again, so that their state is what it was."""
@@ -84,7 +86,7 @@ def is_done(
 
 def _task(run: Run, source: Path, output: Path | str | None, faults: Mapping[int, Fault]) -> Task:
     settings = run.settings
-    style = styles.find(settings.style.style)
+    style = styles.wanted(settings.style.style)
     info = probe(source, max_pixels=settings.max_pixels)
     output = Path(output) if output else default_result(source, style.name)
     choice = choose_device(settings.style.device, settings.style.precision)
@@ -106,7 +108,12 @@ class _Painting:
     """The stages of a run that paints `info`."""
 
     def __init__(
-        self, run: Run, style: Entry, info: VideoInfo, choice: DeviceChoice, faults: Mapping[int, Fault]
+        self,
+        run: Run,
+        style: styles.Style,
+        info: VideoInfo,
+        choice: DeviceChoice,
+        faults: Mapping[int, Fault],
     ) -> None:
         self.run = run
         self.style = style
@@ -163,18 +170,21 @@ class _Painting:
             yield inject(batch, self.faults) if self.faults else batch
 
     def _painter(self) -> Painter:
-        network = load(self.style)
-        assert isinstance(network, PaintNetwork)
         wanted = self.run.settings.style
         return Painter(
-            network,
+            painting_network(self.style, self._colours),
             self.choice,
             self.info.size,
-            guides=self.style.guides,
+            guides=guides_of(self.style),
             look=Look(wanted.strength, wanted.preserve_color),
             tile=wanted.tile,
             note=self.run.note,
         )
+
+    def _colours(self) -> Colours:
+        """The colours of the video as a whole, from some frames of it: the same for every frame and every run."""
+        clip = self.run.settings.clip
+        return colours_of(to_8_bit(picture) for picture in some_frames(self.info, clip.start, clip.end))
 
     def facts(self) -> dict[str, object]:
         """What must be the same, beside the settings, for the segments of an interrupted run to be used."""

@@ -21,7 +21,7 @@ from vidstyle.device import DeviceChoice
 from vidstyle.errors import ResourceError, out_of_memory
 from vidstyle.frames import Batch, CheckedFrame, StyledBatch
 from vidstyle.guides import STROKES, StrokeField
-from vidstyle.models.generator import Generator as PaintNetwork
+from vidstyle.models.blend import PaintNetwork
 
 log = logging.getLogger("vidstyle")
 

@@ -34,7 +34,7 @@ class Entry:
     path: Path
     sha256: str
     network: str
-    """Which class of `vidstyle.models` it fills: "generator", "features" or "fusion"."""
+    """Which class of `vidstyle.models` it fills: "generator", "any", "features" or "fusion"."""
     settings: dict[str, Any]
     """Keyword arguments that class is built with."""
     guides: tuple[str, ...] = ("strokes",)
@@ -42,6 +42,8 @@ class Entry:
     title: str = ""
     description: str = ""
     licence: str = ""
+    colours: tuple[list[float], list[list[float]]] | None = None
+    """Mean [3] and covariance [3, 3] that the style gives to what it paints; None where it has its own way."""
 
 
 def checkpoints_folder() -> Path:
@@ -64,7 +66,10 @@ def checkpoints_folder() -> Path:
 
 def read_manifest() -> dict[str, dict[str, Entry]]:
     """All entries by section ("styles", "networks") and name. Raises WeightsError if the manifest is unreadable."""
-    folder = checkpoints_folder()
+    return _read(checkpoints_folder())
+
+
+def _read(folder: Path) -> dict[str, dict[str, Entry]]:
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -96,6 +101,7 @@ def _entry(folder: Path, name: str, fields: dict[str, Any]) -> Entry:
         title=fields.get("title", name),
         description=fields.get("description", ""),
         licence=fields.get("licence", ""),
+        colours=tuple(fields["colours"]) if "colours" in fields else None,
     )
 
 
@@ -139,6 +145,18 @@ def manifest() -> dict[str, dict[str, Entry]]:
     """`read_manifest`, read again only when the file has changed."""
     path = checkpoints_folder() / MANIFEST
     return _cached_manifest(path.parent, path.stat().st_mtime)
+
+
+def users_folder() -> Path:
+    """Where `vidstyle learn` keeps this user's own styles: $XDG_DATA_HOME/vidstyle/styles. It need not exist."""
+    home = os.environ.get("XDG_DATA_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "share") / "vidstyle" / "styles"
+
+
+def users_styles() -> dict[str, Entry]:
+    """This user's own styles by name. Raises WeightsError if their manifest is unreadable."""
+    folder = users_folder()
+    return _read(folder)["styles"] if (folder / MANIFEST).is_file() else {}
 
 
 def verify_all() -> list[tuple[str, bool, str]]:

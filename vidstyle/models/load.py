@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from vidstyle.errors import WeightsError
+from vidstyle.models.any_style import AnyStyle
 from vidstyle.models.features import FeatureNetwork
 from vidstyle.models.fusion import FusionNetwork
 from vidstyle.models.generator import Generator
@@ -12,6 +13,7 @@ from vidstyle.weights import Entry, load_tensors, manifest
 
 _CLASSES: dict[str, type[nn.Module]] = {
     "generator": Generator,
+    "any": AnyStyle,
     "features": FeatureNetwork,
     "fusion": FusionNetwork,
 }

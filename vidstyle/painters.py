@@ -1,0 +1,72 @@
+"""Style -> the network that paints it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vidstyle.guides import LINES, STROKES, TEXTURES
+from vidstyle.models.any_style import LONGEST, AnyStyle
+from vidstyle.models.blend import Blend, PaintNetwork
+from vidstyle.models.generator import Generator
+from vidstyle.models.load import load
+from vidstyle.models.palette import Colours, colours_of, recolour, transfer
+from vidstyle.pictures import SMALLEST_STYLE, read_style_picture
+from vidstyle.styles import Part, Style
+
+ORDER = (STROKES, LINES, *TEXTURES)
+
+
+def guides_of(style: Style) -> tuple[str, ...]:
+    """The guide planes that its networks see, each once, in the order of `vidstyle.guides`."""
+    wanted = {plane for part in style.parts for plane in part.entry.guides}
+    return tuple(plane for plane in ORDER if plane in wanted)
+
+
+def painting_network(style: Style, colours: Callable[[], Colours]) -> PaintNetwork:
+    """The network of a style, float32, evaluation mode, on the CPU.
+
+    colours  those of what will be painted; asked for only where the style has colours of its own to give to it
+
+    Raises InputError if the style's picture cannot be read, WeightsError.
+    """
+    networks = [_network(part, colours) for part in style.parts]
+    if len(networks) == 1:
+        return networks[0]
+    planes = guides_of(style)
+    places = [[planes.index(plane) for plane in part.entry.guides] for part in style.parts]
+    blend = Blend(list(zip(networks, places, strict=True)), [part.share for part in style.parts])
+    return blend.eval().requires_grad_(False)
+
+
+def _network(part: Part, colours: Callable[[], Colours]) -> Generator:
+    network = load(part.entry)
+    if isinstance(network, AnyStyle):
+        assert part.picture is not None
+        picture = fitted(read_style_picture(part.picture))
+        network, wanted = network.painter(as_tensor(picture)), colours_of([picture])
+    elif part.entry.colours is not None:
+        wanted = Colours(*(np.asarray(values) for values in part.entry.colours))
+    else:
+        assert isinstance(network, Generator)
+        return network
+    assert isinstance(network, Generator)
+    recolour(network, *transfer(colours(), wanted))
+    return network
+
+
+def fitted(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture [H, W, 3] as its marks are measured: at most LONGEST pixels long, unless that makes it a thread."""
+    scale = max(LONGEST / max(picture.shape[:2]), SMALLEST_STYLE / min(picture.shape[:2]))
+    if scale >= 1:
+        return picture
+    return np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def as_tensor(picture: NDArray[np.uint8]) -> torch.Tensor:
+    """uint8 [H, W, 3] -> float32 [1, 3, H, W] in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 255
