@@ -4,6 +4,7 @@
     python scripts/train.py pix2pix --teacher oil --data PHOTOS --out runs/pairs
     python scripts/train.py cyclegan --data PHOTOS --art PAINTINGS --out runs/cycle
     python scripts/train.py perceptual --data PHOTOS VIDEOS --art PAINTINGS --out runs/perceptual
+    python scripts/train.py any --data PHOTOS VIDEOS --art PAINTINGS --held-art PAINTINGS --out runs/any
     python scripts/train.py gan --data FOLDER FOLDER ... --labels --out runs/gan  (each folder is a class)
     python scripts/train.py gan --cifar10 FOLDER --out runs/cifar
     torchrun --nproc-per-node 4 scripts/train.py ...                              one process for each GPU
@@ -38,11 +39,12 @@ from rich.progress import (
 )
 
 from vidstyle.errors import InputError, UsageError, VidstyleError
-from vidstyle.training import perceptual
+from vidstyle.training import perceptual, small_vgg
 from vidstyle.training.data import VIDEOS, find, painted_pairs
 from vidstyle.training.datasets import Cifar10, FramePairs, LabelledPictures, PaintedPairs, Pictures
 from vidstyle.training.engine import first_process_first, process_group, processes
 from vidstyle.training.loop import Figures, Tick, Trainer, TrainingDiverged
+from vidstyle.training.recipes.any_style import UNPAINTED, AnyStyleSettings, prepared
 from vidstyle.training.recipes.base import Recipe, RecipeSettings
 from vidstyle.training.recipes.cyclegan import CycleGAN, CycleGANSettings
 from vidstyle.training.recipes.distillation import SHIFT, Distillation, DistillationSettings
@@ -50,6 +52,8 @@ from vidstyle.training.recipes.noise import NoiseGAN, NoiseSettings
 from vidstyle.training.recipes.paired import Pix2Pix, Pix2PixSettings
 from vidstyle.training.recipes.perceptual import Perceptual, PerceptualSettings
 from vidstyle.training.teachers import TEACHERS, Teacher
+
+SMALL_VGG = "small-vgg"
 
 
 def distillation(args: argparse.Namespace) -> Recipe:
@@ -91,11 +95,26 @@ def feature_losses(args: argparse.Namespace) -> Recipe:
     return Perceptual(settings, photos, art, features, frames)
 
 
+def any_style(args: argparse.Namespace) -> Recipe:
+    settings = chosen(args, AnyStyleSettings)
+    small = args.features == SMALL_VGG
+    features = (
+        small_vgg.load(args.feature_weights)
+        if small
+        else perceptual.load(args.features, args.feature_weights)
+    )
+    pairs = paint(args, UNPAINTED, settings.crop + SHIFT)
+    recipe = prepared(settings, pairs, args.art, args.held_art, features, args.begin_with)
+    tell(styles=len(recipe.styles), held_styles=len(recipe.held))
+    return recipe
+
+
 RECIPES: dict[str, tuple[type[RecipeSettings], Callable[[argparse.Namespace], Recipe]]] = {
     **dict.fromkeys(TEACHERS, (DistillationSettings, distillation)),
     "pix2pix": (Pix2PixSettings, pix2pix),
     "cyclegan": (CycleGANSettings, cyclegan),
     "perceptual": (PerceptualSettings, feature_losses),
+    "any": (AnyStyleSettings, any_style),
     "gan": (NoiseSettings, gan),
 }
 
@@ -135,7 +154,7 @@ def command_line() -> argparse.ArgumentParser:
             "--data", nargs="+", type=Path, default=[], help="pictures, videos and folders of them"
         )
         one.add_argument("--out", type=Path, required=True, help="folder of the run")
-        if name in ("cyclegan", "perceptual"):
+        if name in ("cyclegan", "perceptual", "any"):
             one.add_argument(
                 "--art", nargs="+", type=Path, required=True, help="paintings and folders of them"
             )
@@ -147,9 +166,15 @@ def command_line() -> argparse.ArgumentParser:
             one.add_argument(
                 "--teacher", choices=sorted(TEACHERS), required=True, help="who paints the targets"
             )
-        if name == "perceptual":
+        if name == "any":
+            one.add_argument("--held-art", nargs="+", type=Path, default=[], help="pictures to try it on")
+            one.add_argument("--begin-with", help="take over what this shipped style knows")
+        if name in ("perceptual", "any"):
             one.add_argument(
-                "--features", choices=["own", *perceptual.TAPS], default="own", help="feature network"
+                "--features",
+                choices=["own", *perceptual.TAPS, *([SMALL_VGG] if name == "any" else [])],
+                default="own",
+                help="feature network",
             )
             one.add_argument("--feature-weights", type=Path, help="local file with its weights")
         if name == "gan":
