@@ -18,6 +18,8 @@ TEXTURE_SCALE = 3
 CHANNELS = ("luma", "red", "blue", "fine", "coarse")
 COLORS = slice(0, 3)
 TEXTURES = slice(3, 5)
+LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
+"""Of R, G and B, as in Y'CbCr of BT.601."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,13 @@ def analyse(picture: Tensor) -> Analysis:
     levels = pixels.astype(np.float32)
     if pixels.dtype == np.uint16:
         levels *= np.float32(1 / 257)
-        pixels = (levels + np.float32(0.5)).astype(np.uint8)
-    color = cv2.cvtColor(levels, cv2.COLOR_RGB2YCrCb)
-    luma = cv2.extractChannel(color, 0)
+    luma = cv2.transform(levels, LUMA)
     calm = cv2.GaussianBlur(luma, (0, 0), 0.8)
     calmer = cv2.GaussianBlur(luma, (0, 0), 2.2)
+    small = cv2.resize(levels, size, interpolation=cv2.INTER_AREA)
     planes = np.empty((len(CHANNELS), size[1], size[0]), np.float32)
-    planes[COLORS] = cv2.resize(color, size, interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
-    for channel, (band, next_band) in zip((3, 4), ((luma, calm), (calm, calmer)), strict=True):
+    cv2.split(cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb), [*planes[COLORS]])
+    for plane, (band, next_band) in zip(planes[TEXTURES], ((luma, calm), (calm, calmer)), strict=True):
         energy = cv2.resize(cv2.absdiff(band, next_band), size, interpolation=cv2.INTER_AREA)
-        planes[channel] = 12 * np.log(cv2.GaussianBlur(energy, (0, 0), 1.5) + np.float32(0.7))
-    return Analysis(planes, cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+        plane[:] = 12 * np.log(cv2.GaussianBlur(energy, (0, 0), 1.5) + np.float32(0.7))
+    return Analysis(planes, (small + np.float32(0.5)).astype(np.uint8))

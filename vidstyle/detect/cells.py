@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -32,12 +33,15 @@ def cell_means(field: Array, size: tuple[int, int]) -> Array:
     return result
 
 
-def trusted_means(fields: Array, trusted: Mask, size: tuple[int, int]) -> tuple[Array, Array]:
-    """Means [C, rows, columns] of float32 [C, h, w] over the trusted pixels of each cell, and their share [1, ...]."""
+def trusted_means(fields: Sequence[Array], trusted: Mask, size: tuple[int, int]) -> tuple[Array, Array]:
+    """Means of float32 [C, h, w] each over the trusted pixels of each cell, one after the other, and their share.
+
+    Returns [all C, rows, columns] and [1, rows, columns].
+    """
     weight = trusted.astype(np.float32)[None]
-    sums = cell_means(np.concatenate((fields * weight, weight)), size)
-    share = sums[-1:]
-    means = (sums[:-1] / np.maximum(share, LEAST_SHARE)).astype(np.float32)
+    share = cell_means(weight, size)
+    sums = np.concatenate([cell_means(field * weight, size) for field in fields])
+    means = (sums / np.maximum(share, LEAST_SHARE)).astype(np.float32)
     return means, share
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from vidstyle.detect.analysis import COLORS, TEXTURES
 from vidstyle.detect.cells import LEAST_SUPPORT, pool, trusted_means
-from vidstyle.detect.statistics import Array, Mask, known_median, worst
+from vidstyle.detect.statistics import Array, Mask, known_median, masked_mean, worst
 from vidstyle.detect.temporal import Reference
 
 REASONS = (
@@ -88,7 +89,7 @@ FLOOR, WEIGHT, TYPICAL = np.array([(c.floor, c.weight, c.typical) for c in CUES.
 STANDSTILL = NAMES.index("standstill")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finding:
     """What was measured in one frame: the cues in the order of NAMES (nan: cannot be told), and where."""
 
@@ -101,6 +102,8 @@ class Finding:
     """Mean signed shift of the frame per channel, [5]."""
     doubt: float = 1.0
     """By which the evidence is to be divided, at least 1."""
+    seen: Tensor | None = None
+    """What the fusion network made of the maps, once it has looked at them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ def _compare(styled: Array, reference: Reference, calm: Calm) -> _Comparison:
     change = reference.source_change
     fields = (np.abs(difference), difference, outside, reference.spread, np.abs(change), change)
     columns, rows = GRID[::-1] if styled.shape[1] > styled.shape[2] else GRID
-    fine, share = trusted_means(np.concatenate(fields), reference.supported, (2 * columns, 2 * rows))
+    fine, share = trusted_means(fields, reference.supported, (2 * columns, 2 * rows))
     coarse, coarse_share = pool(fine, share)
     known = coarse_share[0] > LEAST_SUPPORT
     slope = explain(*(np.split(coarse, len(fields))[i][:, known].T for i in (1, 5)))
@@ -172,7 +175,8 @@ def _compare(styled: Array, reference: Reference, calm: Calm) -> _Comparison:
         _grid(np.split(means, len(fields)), part[0] > LEAST_SUPPORT, calm, slope)
         for means, part in ((coarse, coarse_share), (fine, share))
     ]
-    level = difference[:, reference.supported].mean(1) - _explained(coarse[-5:], slope)[:, known].mean(1)
+    weight = reference.supported.astype(np.float32)
+    level = masked_mean(difference, weight) - _explained(coarse[-5:], slope)[:, known].mean(1)
     return _Comparison(grids[0], grids[1], share, level)
 
 
@@ -227,8 +231,8 @@ def _deviation_cues(
 ) -> dict[str, float]:
     grid = compared.coarse
     deviating, shifted = grid.deviating / lenience, np.abs(grid.shifted) / lenience
-    source_level = np.abs(reference.source_change[:, reference.supported].mean(1))
-    excess = np.maximum(np.abs(compared.level) - 1.5 * calm.contrast * source_level, 0) / lenience
+    source_level = calm.contrast * np.abs(reference.source_level)
+    excess = np.maximum(np.abs(compared.level) - 1.5 * source_level, 0) / lenience
     return {
         "color_worst": worst(deviating[COLORS].max(0)),
         "texture_worst": worst(deviating[TEXTURES].max(0)),

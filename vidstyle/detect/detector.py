@@ -14,7 +14,7 @@ from vidstyle.detect.decision import CERTAIN, NAMES, SUSPICION, Calm, Finding, c
 from vidstyle.detect.features import Look, Looks, describe, estrangement
 from vidstyle.detect.fusion import AROUND, Circumstances, Fusion
 from vidstyle.detect.statistics import Array
-from vidstyle.detect.temporal import REACH, Reference, Sight, displacement, exchange, look, refer, tolerance
+from vidstyle.detect.temporal import REACH, Referee, Reference, Sight, displacement, exchange, look, tolerance
 from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
 from vidstyle.models.features import FeatureNetwork
 
@@ -24,8 +24,8 @@ HISTORY = 30
 """Frames before one that tell what is usual."""
 RECENT = 12
 """Frames over which the source's noise and the style's contrast are measured."""
-EXCHANGED = 0.18
-"""Log ratio from which two pictures were exchanged; clean frames of the anomaly bench reach 0.13 ..."""
+EXCHANGED = 0.65
+"""How surely (see `exchange`) two pictures must have been exchanged ..."""
 GROSS = 3.0
 """... but a frame with a higher score than this has another fault, and says nothing of its neighbour."""
 CONTEXT_FRAMES = 2 * HISTORY + 2 * RECENT + REACH
@@ -57,7 +57,7 @@ class _Frame:
     """Score of the screening."""
     suspect: bool = False
     exchanged: float = 0.0
-    """How much better it and a neighbour fit in each other's place."""
+    """How surely it and a neighbour came in each other's place."""
 
 
 def detect(
@@ -90,6 +90,7 @@ class _Detector:
         self._network = network
         self._fusion = fusion
         self._threshold = threshold
+        self._referee = Referee()
         self._frames: dict[int, _Frame] = {}
         self._last = -1
 
@@ -130,7 +131,7 @@ class _Detector:
 
     def _screen(self, number: int) -> None:
         frame = self._frames[number]
-        frame.reference = refer(self._sight, number, tolerance=self._tolerance(number))
+        frame.reference = self._referee.refer(self._sight, number, tolerance=self._tolerance(number))
         if frame.reference is not None:
             frame.spread, frame.change = frame.reference.mean_spread, frame.reference.mean_change
         examine = self._examiner(number, frame.reference)
@@ -196,7 +197,9 @@ class _Detector:
         reference, frame.reference = frame.reference, None
         finding, frame.finding = frame.finding, None
         if suspects:
-            reference = refer(self._sight, number, tolerance=self._tolerance(number), without=suspects)
+            reference = self._referee.refer(
+                self._sight, number, tolerance=self._tolerance(number), without=suspects
+            )
         examine = self._examiner(number, reference, suspects)
         if suspects or finding is None:
             finding = examine(sight.styled, frame.looks.styled if frame.looks else None)

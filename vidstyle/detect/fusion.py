@@ -75,8 +75,10 @@ class TrainedFusion:
     @torch.inference_mode()
     def __call__(self, finding: Finding, scores: Array, here: Circumstances) -> float:
         assert finding.maps is not None
-        known = numbers(scores, finding, here)
-        logit = float(self._network(torch.from_numpy(finding.maps)[None], torch.from_numpy(known)[None]))
+        if finding.seen is None:  # the second look, from another place in time, is at the same maps
+            finding.seen = self._network.see(torch.from_numpy(finding.maps)[None])
+        known = torch.from_numpy(numbers(scores, finding, here))[None]
+        logit = float(self._network.judge(finding.seen, known))
         return self.score(logit if here.both_sides else logit - ONE_SIDED_DOUBT)
 
     @staticmethod

@@ -49,23 +49,28 @@ class MaskedMedian:
         # Absent entries become plus and minus infinity in turn, so the middle of all is the middle of the valid ones:
         # between the two middle rows if an even number is absent, in the lower one if one more is plus infinity.
         absent = ~valid
-        parity = np.logical_xor.accumulate(absent, 0)
-        exile = np.zeros(valid.shape, np.float32)
-        exile[absent] = np.where(parity[absent], np.float32(np.inf), np.float32(-np.inf))
-        self._odd = parity[-1]
-        if len(valid) % 2 == 1:  # one more absent row makes the number even
-            extra = np.where(self._odd, np.float32(-np.inf), np.float32(np.inf))
-            exile = np.concatenate([exile, extra[None]])
-            self._odd = ~self._odd
-        self._exile = exile
-        self._nothing = absent.all(0)
+        odd = np.zeros(valid.shape[1:], bool)
+        exile = []
+        for row in absent:
+            odd = odd ^ row
+            exile.append(np.where(row, np.where(odd, np.float32(np.inf), np.float32(-np.inf)), np.float32(0)))
+        if len(exile) % 2 == 1:  # one more absent row makes the number even
+            exile.append(np.where(odd, np.float32(-np.inf), np.float32(np.inf)))
+            odd = ~odd
+        self._exile, self._odd, self._nothing = exile, odd, absent.all(0)
 
-    def __call__(self, stack: Array) -> Array:
-        """float32 [C, h, w]; 0 where nothing is valid. The entries of the stack are to be finite."""
-        rows = [row + exile for row, exile in zip(stack, self._exile, strict=False)]
-        if len(rows) < len(self._exile):
-            rows.append(np.repeat(self._exile[-1][None], len(rows[0]), 0))
-        spare = np.empty_like(rows[0])
+    def __call__(self, stack: Array, work: Array | None = None) -> Array:
+        """float32 [C, h, w]; 0 where nothing is valid. The entries of the stack are to be finite.
+
+        `work` is room for its work, two layers more than the stack has; fresh memory costs more than the comparisons.
+        """
+        spare, *rows = np.empty((len(stack) + 2, *stack.shape[1:]), np.float32) if work is None else work
+        rows = rows[: len(self._exile)]
+        for row, layer, exile in zip(rows, stack, self._exile, strict=False):
+            np.add(layer, exile, out=row)
+        rows[len(stack) :] = [
+            np.broadcast_to(self._exile[-1], spare.shape).copy() for _ in rows[len(stack) :]
+        ]
         for i, j, low, high in median_network(len(rows)):
             if low and high:
                 np.minimum(rows[i], rows[j], out=spare)
@@ -77,9 +82,16 @@ class MaskedMedian:
                 np.maximum(rows[i], rows[j], out=rows[j])
         lower, upper = rows[len(rows) // 2 - 1], rows[len(rows) // 2]
         np.copyto(upper, lower, where=self._odd)
-        for row in (lower, upper):
-            np.copyto(row, np.float32(0), where=self._nothing)
+        if self._nothing.any():
+            for row in (lower, upper):
+                np.copyto(row, np.float32(0), where=self._nothing)
         return (lower + upper) * np.float32(0.5)
+
+
+def masked_mean(fields: Array, weight: Array) -> Array:
+    """Means [C] of [C, h, w] where float32 `weight` [h, w] is 1, and not 0."""
+    total: Array = (fields * weight).sum((1, 2)) / weight.sum()
+    return total
 
 
 def known_median(rows: Array) -> Array:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from vidstyle.detect.analysis import COLORS
-from vidstyle.detect.statistics import Array, Mask, MaskedMedian
-from vidstyle.flow import Flow, resize_flow
+from vidstyle.detect.statistics import Array, Mask, MaskedMedian, masked_mean
+from vidstyle.flow import resize_flow
 from vidstyle.frames import Motion
 
 REACH = 6
@@ -22,8 +22,13 @@ LEAST_SUPPORT = 0.1
 """A reference for less of the frame than this is none."""
 LEAST_OVERLAP = 0.25
 """A neighbour that matches less of the source than this is not used."""
-LEAST_APART = 0.3
-"""Grey levels by which two places in a video must differ to tell whose picture it is."""
+CLEARLY_APART = 1.5
+"""Grey levels, summed over the colours, by which a pixel must differ between two places in a video, beyond what its
+neighbours differ there, to tell whose picture it is."""
+LEAST_APART = 60
+"""Pixels of which that must be true."""
+DISPLACED = (0.6, 1.6)
+"""How far, where 1 is all the way, a picture lies towards the place of another that it was exchanged with."""
 TOLERANCES = (6.0, 16.0)
 """Grey levels by which the source may differ from a warped neighbour, in clean and in very noisy sources."""
 
@@ -35,12 +40,11 @@ class Sight:
     source: Array
     """[5, h, w]."""
     styled: Array
-    parts: tuple[Array, Array, Array]
-    """The same as OpenCV remaps them, channels last and at most four: the first four of the source [h, w, 4] and of
-    the styled picture [h, w, 4], and the last of both [h, w, 2]."""
-    back: Flow
-    """Flow to the frame before, on the analysis grid."""
-    forth: Flow
+    mixed: Array
+    """The first four planes of the source once more, as OpenCV remaps them fastest: [h, w, 4]."""
+    back: Array
+    """[2, h, w]: flow to the frame before, x and y, on the analysis grid."""
+    forth: Array
     """Flow from the frame before to this one, on the grid of the frame before."""
     cut: bool
     residual: float
@@ -70,8 +74,9 @@ class Reference:
     """Neighbours that were used, on either side."""
     after: int
     mean_spread: Array
-    """`spread` and the absolute `source_change` of the supported pixels, on average, [5]."""
+    """`spread`, the absolute `source_change` and the signed of the supported pixels, on average, [5]."""
     mean_change: Array
+    source_level: Array
 
     @property
     def both_sides(self) -> bool:
@@ -84,9 +89,9 @@ def _grid(width: int, height: int) -> tuple[Array, Array]:
     return columns, rows
 
 
-def fetch(image: Array, columns: Array, rows: Array) -> Array:
+def fetch(image: Array, columns: Array, rows: Array, out: Array | None = None) -> Array:
     """Bilinear samples of float32 [h, w] or [h, w, C <= 4] at the given places; borders are repeated."""
-    return cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(image, columns, rows, cv2.INTER_LINEAR, out, borderMode=cv2.BORDER_REPLICATE)
 
 
 def largest(values: Array) -> Array:
@@ -98,34 +103,33 @@ def look(source: Array, styled: Array, motion: Motion, before: Sight | None) -> 
     """Everything about one frame that its own and its neighbours' judgement needs."""
     height, width = source.shape[1:]
     size = (width, height)
-    back, forth = resize_flow(motion.back, size), resize_flow(motion.forth, size)
+    back, forth = (np.stack(cv2.split(resize_flow(flow, size))) for flow in (motion.back, motion.forth))
     cut = motion.cut or before is None
     residual, still = 0.0, False
     if not cut and before is not None:
         columns, rows = _grid(*size)
-        luma = fetch(before.source[0], columns + back[..., 0], rows + back[..., 1])
+        luma = fetch(before.source[0], columns + back[0], rows + back[1])
         change = source[0] - luma
-        residual = float(
-            np.median(np.abs(change - cv2.blur(change, (9, 9))))
-        )  # a flash or a fade is no noise
+        fine = cv2.absdiff(change, cv2.blur(change, (9, 9)))  # a flash or a fade is no noise
+        some = fine[::2, ::2].ravel()
+        residual = float(np.partition(some, len(some) // 2)[len(some) // 2])
         still = float(np.abs(source - before.source).max()) < 0.5
-    parts = (
-        cv2.merge([*source[:4]]),
-        cv2.merge([*styled[:4]]),
-        cv2.merge((source[4], styled[4])),
-    )
-    deviation = np.concatenate([cv2.meanStdDev(part)[1][:, 0] for part in parts]).astype(np.float32) + 1e-3
     return Sight(
         source=source,
         styled=styled,
-        parts=parts,
+        mixed=cv2.merge([*source[:4]]),
         back=back,
         forth=forth,
         cut=cut,
         residual=residual,
-        contrast=deviation[[4, 5, 6, 7, 9]] / deviation[[0, 1, 2, 3, 8]],
+        contrast=_deviation(styled) / _deviation(source),
         still=still,
     )
+
+
+def _deviation(planes: Array) -> Array:
+    """Standard deviation of each plane, above 0."""
+    return np.array([cv2.meanStdDev(plane)[1][0, 0] for plane in planes], np.float32) + 1e-3
 
 
 Window = Callable[[int], Sight | None]
@@ -138,108 +142,148 @@ def tolerance(residuals: Sequence[float]) -> float:
     return min(max(5 * noise, TOLERANCES[0]), TOLERANCES[1])
 
 
-def refer(
-    window: Window, frame: int, *, tolerance: float, without: frozenset[int] = frozenset()
-) -> Reference | None:
-    """The reference for a frame, from its neighbours except those named; None if fewer than two can be trusted."""
+class Referee:
+    """Makes references. It keeps the room for that: fresh memory would cost a fifth of the time."""
+
+    def __init__(self) -> None:
+        self._stack = self._work = self._warped = np.empty(0, np.float32)
+
+    def refer(
+        self, window: Window, frame: int, *, tolerance: float, without: frozenset[int] = frozenset()
+    ) -> Reference | None:
+        """The reference for a frame, from its neighbours except those named; None if fewer than two can be trusted."""
+        here = window(frame)
+        assert here is not None
+        offsets, trusted, source = self._gather(window, frame, tolerance, without)
+        after = sum(offset > 0 for offset in offsets)
+        before = len(offsets) - after
+        if min(after, before) < 2 and len(offsets) > ONE_SIDED:
+            far = sorted(offsets, key=abs)[ONE_SIDED:]
+            offsets, trusted, source = self._gather(
+                window, frame, tolerance, without | {frame + offset for offset in far}
+            )
+        if len(offsets) < 2:
+            return None
+        valid = np.stack(trusted)
+        count = valid.sum(0, dtype=np.float32)
+        supported = count >= 2
+        if supported.mean() < LEAST_SUPPORT:
+            return None
+        stack, median = self._stack[: len(offsets)], MaskedMedian(valid)
+        middle = median(stack, self._work)
+        lowest, highest = _range(stack, valid, self._work)
+        np.subtract(stack, middle, out=stack)
+        spread = median(np.abs(stack, out=stack), self._work)
+        # the trusted sources are near this frame's own: their mean will do
+        change = here.source - source / np.maximum(count, 1)
+        weight = supported.astype(np.float32)
+        return Reference(
+            styled=middle,
+            spread=spread,
+            lowest=lowest,
+            highest=highest,
+            source_change=change,
+            supported=supported,
+            before=before,
+            after=after,
+            mean_spread=masked_mean(spread, weight),
+            mean_change=masked_mean(np.abs(change), weight),
+            source_level=masked_mean(change, weight),
+        )
+
+    def _gather(
+        self, window: Window, frame: int, tolerance: float, without: frozenset[int]
+    ) -> tuple[list[int], list[Mask], Array]:
+        """Puts the styled neighbours, warped to the frame, into the first layers of `_stack`.
+
+        Returns how many frames away they are, where each is trusted, and the sum of their trusted sources [5, h, w].
+        """
+        here = window(frame)
+        assert here is not None
+        _, height, width = here.styled.shape
+        if self._stack.shape[1:] != here.styled.shape:
+            self._stack = np.empty((2 * REACH, *here.styled.shape), np.float32)
+            self._work = np.empty((2 * REACH + 2, *here.styled.shape), np.float32)
+            self._warped = np.empty((2, height, width, 4), np.float32)
+        warped: Array = self._warped[0]
+        spare: Array = self._warped[1]
+        first, last = np.zeros((height, width, 4), np.float32), np.zeros((height, width), np.float32)
+        offsets: list[int] = []
+        masks: list[Mask] = []
+        for offset, there, columns, rows in _paths(window, frame):
+            if frame + offset in without:
+                continue
+            source = fetch(there.mixed, columns, rows, warped)
+            error = cv2.blur(largest(cv2.absdiff(source, here.mixed, spare)), (3, 3))
+            trusted = (
+                (error < tolerance) & (columns >= -1) & (rows >= -1) & (columns <= width) & (rows <= height)
+            )
+            if np.count_nonzero(trusted) < LEAST_OVERLAP * trusted.size:
+                continue
+            mask = trusted.view(np.uint8)
+            cv2.accumulate(source, first, mask)
+            cv2.accumulate(fetch(there.source[4], columns, rows), last, mask)
+            for plane, layer in zip(there.styled, self._stack[len(offsets)], strict=True):
+                fetch(plane, columns, rows, layer)
+            offsets.append(offset)
+            masks.append(trusted)
+        return offsets, masks, np.stack((*cv2.split(first), last))
+
+
+def _paths(window: Window, frame: int) -> Iterator[tuple[int, Sight, Array, Array]]:
+    """The neighbours of a frame in its shot: how far away, what they are, and where in them each pixel went."""
     here = window(frame)
     assert here is not None
-    after, before = (list(_neighbours(window, frame, here, d, tolerance, without)) for d in (1, -1))
-    neighbours = after + before
-    if min(len(after), len(before)) < 2:
-        neighbours = sorted(neighbours, key=lambda n: abs(n.offset))[:ONE_SIDED]
-    if len(neighbours) < 2:
-        return None
-    valid = np.stack([n.trusted for n in neighbours])
-    count = valid.sum(0, dtype=np.float32)
-    supported = count >= 2
-    if supported.mean() < LEAST_SUPPORT:
-        return None
-    stack = np.empty((len(neighbours), *here.styled.shape), np.float32)
-    total = [np.zeros((*valid.shape[1:], channels), np.float32) for channels in (4, 2)]
-    for layer, neighbour in zip(stack, neighbours, strict=True):
-        source, styled, last = neighbour.parts
-        cv2.split(styled, [*layer[:4]])
-        cv2.extractChannel(last, 1, layer[4])
-        trusted = neighbour.trusted.view(np.uint8)
-        cv2.accumulate(source, total[0], trusted)
-        cv2.accumulate(last, total[1], trusted)
-    median = MaskedMedian(valid)
-    middle = median(stack)
-    spread = median(np.abs(stack - middle))
-    exile = np.where(valid, np.float32(0), np.float32(np.inf))[:, None]
-    # the trusted sources are near this frame's own: their mean will do
-    mean = np.stack((*cv2.split(total[0]), total[1][..., 0])) / np.maximum(count, 1)
-    change = here.source - mean
-    return Reference(
-        styled=middle,
-        spread=spread,
-        lowest=(stack + exile).min(0),
-        highest=(stack - exile).max(0),
-        source_change=change,
-        supported=supported,
-        before=len(before),
-        after=len(after),
-        mean_spread=spread[:, supported].mean(1),
-        mean_change=np.abs(change[:, supported]).mean(1),
-    )
+    for direction in (1, -1):
+        columns, rows = _grid(here.source.shape[2], here.source.shape[1])
+        for step in range(1, REACH + 1):
+            there = window(frame + direction * step)
+            link = there if direction > 0 else window(frame - step + 1)
+            if there is None or link is None or link.cut:
+                break
+            x, y = link.forth if direction > 0 else link.back
+            columns, rows = columns + fetch(x, columns, rows), rows + fetch(y, columns, rows)
+            yield direction * step, there, columns, rows
 
 
-@dataclass(frozen=True, slots=True)
-class _Neighbour:
-    offset: int
-    parts: tuple[Array, ...]
-    """As in `Sight`, warped."""
-    trusted: Mask
-
-
-def _neighbours(
-    window: Window, frame: int, here: Sight, direction: int, tolerance: float, without: frozenset[int]
-) -> Iterator[_Neighbour]:
-    """The neighbours in one direction, warped to the frame, nearest first."""
-    height, width = here.source.shape[1:]
-    columns, rows = _grid(width, height)
-    for step in range(1, REACH + 1):
-        there = window(frame + direction * step)
-        link = there if direction > 0 else window(frame - step + 1)
-        if there is None or link is None or link.cut:
-            return
-        flow = fetch(link.forth if direction > 0 else link.back, columns, rows)
-        columns, rows = columns + flow[..., 0], rows + flow[..., 1]
-        if frame + direction * step in without:
-            continue
-        source = fetch(there.parts[0], columns, rows)
-        error = cv2.blur(largest(cv2.absdiff(source, here.parts[0])), (3, 3))
-        trusted = (error < tolerance) & (columns >= -1) & (rows >= -1) & (columns <= width) & (rows <= height)
-        if trusted.mean() >= LEAST_OVERLAP:
-            parts = source, *(fetch(part, columns, rows) for part in there.parts[1:])
-            yield _Neighbour(direction * step, parts, trusted)
+def _range(stack: Array, valid: Mask, work: Array) -> tuple[Array, Array]:
+    """Minima and maxima [C, h, w] of the valid entries of a stack; infinite where there are none."""
+    absent = np.where(valid, np.float32(0), np.float32(np.inf))
+    lowest, highest = stack[0] + absent[0], stack[0] - absent[0]
+    for layer, exile in zip(stack[1:], absent[1:], strict=True):
+        np.minimum(lowest, np.add(layer, exile, out=work[0]), out=lowest)
+        np.maximum(highest, np.subtract(layer, exile, out=work[0]), out=highest)
+    return lowest, highest
 
 
 def exchange(first: Sight, second: Sight, at_first: Reference, at_second: Reference) -> float:
-    """How much better two styled pictures fit in each other's place than in their own: a log ratio, the lesser of both.
+    """How surely two styled pictures came in each other's place, from 0 to 1.
 
-    0 where that cannot be told: near the ends of a shot, and where the places look too much alike.
+    Where the two places look clearly different, each picture's deviation from its own place is projected on the way
+    to the other's: the share of its energy that lies on that way, the lesser of both pictures. 0 unless both went about
+    the whole way, and where it cannot be told: near the ends of a shot, and where the places look too much alike.
     """
-    trusted = at_first.supported & at_second.supported
-    if not (at_first.both_sides and at_second.both_sides) or second.cut or trusted.mean() < LEAST_OVERLAP:
+    if not (at_first.both_sides and at_second.both_sides) or second.cut:
         return 0.0
-
-    def apart(a: Array, b: Array) -> float:
-        return float(np.abs(a[COLORS][:, trusted] - b[COLORS][:, trusted]).mean())
-
-    if apart(at_first.styled, at_second.styled) < LEAST_APART:
+    way = at_second.styled[COLORS] - at_first.styled[COLORS]
+    doubt = at_first.spread[COLORS].sum(0) + at_second.spread[COLORS].sum(0)
+    clear = at_first.supported & at_second.supported & (np.abs(way).sum(0) > CLEARLY_APART + doubt)
+    if np.count_nonzero(clear) < LEAST_APART:
         return 0.0
-    gains = (
-        (apart(first.styled, at_first.styled), apart(first.styled, at_second.styled)),
-        (apart(second.styled, at_second.styled), apart(second.styled, at_first.styled)),
-    )
-    return min(float(np.log((here + LEAST_APART) / (there + LEAST_APART))) for here, there in gains)
+    way = way[:, clear]
+    shares = []
+    for picture, reference, sign in ((first, at_first, 1), (second, at_second, -1)):
+        deviation = picture.styled[COLORS][:, clear] - reference.styled[COLORS][:, clear]
+        along = sign * float((deviation * way).sum())
+        if not DISPLACED[0] < along / float((way * way).sum()) < DISPLACED[1]:
+            return 0.0
+        shares.append(along**2 / float((way * way).sum() * (deviation * deviation).sum()))
+    return min(shares)
 
 
-def displacement(styled: Array, back: Flow) -> float:
-    """How much a styled picture [5, h, w] would change, in grey levels, if it moved along the flow."""
+def displacement(styled: Array, back: Array) -> float:
+    """How much a styled picture [5, h, w] would change, in grey levels, if it moved along the flow [2, h, w]."""
     height, width = styled.shape[1:]
     columns, rows = _grid(width, height)
     color = cv2.merge([*styled[COLORS]])
-    return float(cv2.absdiff(fetch(color, columns + back[..., 0], rows + back[..., 1]), color).mean())
+    return float(cv2.absdiff(fetch(color, columns + back[0], rows + back[1]), color).mean())

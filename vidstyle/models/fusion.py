@@ -20,7 +20,21 @@ class FusionNetwork(nn.Module):
 
     def forward(self, maps: Tensor, numbers: Tensor) -> Tensor:
         """float [N, maps, rows, columns] and [N, numbers] -> logits [N] that the frame is bad."""
-        return torch.stack([member(maps, numbers) for member in self.members]).mean(0)
+        return self.judge(self.see(maps), numbers)
+
+    def see(self, maps: Tensor) -> Tensor:
+        """What each member sees in the maps: [members, N, features]."""
+        return torch.stack([member.see(maps) for member in self._members])
+
+    def judge(self, seen: Tensor, numbers: Tensor) -> Tensor:
+        """Logits [N] from what `see` gave, and numbers [N, numbers]."""
+        return torch.stack(
+            [member.judge(part, numbers) for member, part in zip(self._members, seen, strict=True)]
+        ).mean(0)
+
+    @property
+    def _members(self) -> list[Member]:
+        return [member for member in self.members if isinstance(member, Member)]
 
 
 class Member(nn.Module):
@@ -53,7 +67,14 @@ class Member(nn.Module):
 
     def forward(self, maps: Tensor, numbers: Tensor) -> Tensor:
         """As of the whole."""
+        return self.judge(self.see(maps), numbers)
+
+    def see(self, maps: Tensor) -> Tensor:
+        """[N, maps, rows, columns] -> [N, features]."""
         seen = self.look(maps)
-        pooled = torch.cat((seen.mean((2, 3)), seen.amax((2, 3)), numbers), 1)
-        logits: Tensor = self.weigh(pooled)[:, 0]
+        return torch.cat((seen.mean((2, 3)), seen.amax((2, 3))), 1)
+
+    def judge(self, seen: Tensor, numbers: Tensor) -> Tensor:
+        """What `see` gave and [N, numbers] -> logits [N]."""
+        logits: Tensor = self.weigh(torch.cat((seen, numbers), 1))[:, 0]
         return logits

@@ -63,7 +63,7 @@ def train_member(
 ) -> nn.Module:
     """Binary cross entropy, AdamW, cosine schedule, mirrored maps; returns the running mean of the weights."""
     torch.manual_seed(seed)
-    (network,), (mean,) = (FusionNetwork(MAPS, NUMBERS, members=1).members for _ in range(2))
+    network, mean = (FusionNetwork(MAPS, NUMBERS, members=1) for _ in range(2))
     network = network.to(memory_format=torch.channels_last)
     mean.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
@@ -94,7 +94,7 @@ def train_member(
         if (step + 1) % 200 == 0:
             log.info("step %d of %d: loss %.4f", step + 1, steps, total / 200)
             total = 0.0
-    return mean
+    return mean.members[0]
 
 
 @torch.inference_mode()
