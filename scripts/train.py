@@ -59,7 +59,8 @@ SMALL_VGG = "small-vgg"
 def distillation(args: argparse.Namespace) -> Recipe:
     teacher = TEACHERS[args.style]
     settings = chosen(args, DistillationSettings, generator=dict(teacher.generator))
-    return Distillation(settings, paint(args, teacher, settings.crop + SHIFT), teacher.guides)
+    pairs = paint(args, teacher, settings.crop + SHIFT)
+    return Distillation(settings, pairs, teacher.guides, args.begin_with)
 
 
 def pix2pix(args: argparse.Namespace) -> Recipe:
@@ -168,6 +169,7 @@ def command_line() -> argparse.ArgumentParser:
             )
         if name == "any":
             one.add_argument("--held-art", nargs="+", type=Path, default=[], help="pictures to try it on")
+        if name == "any" or name in TEACHERS:
             one.add_argument("--begin-with", help="take over what this shipped style knows")
         if name in ("perceptual", "any"):
             one.add_argument(

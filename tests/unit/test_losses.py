@@ -19,6 +19,22 @@ def test_distillation_in_numbers() -> None:
     assert losses.low_frequency(a + checker, a) < 0.02
 
 
+def test_detail_counts_how_much_and_not_where() -> None:
+    noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    other = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    blurred = torch.nn.functional.avg_pool2d(noise, 3, 1, 1)
+    assert losses.detail(noise, noise) == 0
+    assert losses.detail(noise, other) < 0.3 * losses.detail(noise, blurred)
+    assert losses.detail(noise, noise + 0.2) < 1e-6  # whatever the tone
+
+
+def test_detail_has_a_slope_where_all_is_flat() -> None:
+    flat = torch.full((1, 3, 32, 32), 0.5, requires_grad=True)
+    losses.detail(flat, torch.rand(1, 3, 32, 32)).backward()
+    assert flat.grad is not None
+    assert torch.isfinite(flat.grad).all()
+
+
 def test_gram_is_the_mean_product_of_channels() -> None:
     maps = torch.tensor([[[[1.0, 2.0]], [[3.0, -1.0]]]])
     torch.testing.assert_close(losses.gram(maps), torch.tensor([[[2.5, 0.5], [0.5, 5.0]]]))

@@ -13,11 +13,15 @@ import numpy as np
 import pytest
 import torch
 
+from vidstyle import styles
+from vidstyle.errors import UsageError
+from vidstyle.models.generator import Generator
+from vidstyle.models.load import load
 from vidstyle.training import data
 from vidstyle.training.data import Pair
 from vidstyle.training.datasets import PaintedPairs
 from vidstyle.training.loop import Trainer, TrainingDiverged
-from vidstyle.training.recipes.distillation import Distillation, DistillationSettings
+from vidstyle.training.recipes.distillation import Distillation, DistillationSettings, begin_with
 from vidstyle.training.teachers import Teacher
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -119,6 +123,26 @@ def test_a_run_may_start_from_the_networks_of_another(pairs: list[Pair], tmp_pat
     second.load(tmp_path / "state.pt", networks_only=True)
     assert second.step == 0
     assert all(map(torch.equal, parameters(second), parameters(first)))
+
+
+def test_a_style_begins_with_what_another_knows() -> None:
+    entry = styles.find("watercolor")
+    theirs = load(entry)
+    assert isinstance(theirs, Generator)
+    wanted = ["lines", "hatch", "paper"]
+    torch.manual_seed(0)
+    mine = Generator(**{**entry.settings, "guide_channels": len(wanted), "mix_skip": True})
+    fresh = mine.stem.weight[:, 4].clone()
+    begin_with(mine, wanted, "watercolor")
+    assert torch.equal(mine.out.weight, theirs.out.weight)
+    assert torch.equal(mine.stem.weight[:, :4], theirs.stem.weight[:, :4])
+    assert torch.equal(mine.stem.weight[:, 4], fresh)
+    assert torch.equal(mine.stem.weight[:, 5], theirs.stem.weight[:, 3 + entry.guides.index("paper")])
+
+
+def test_a_style_of_another_size_cannot_be_begun_with() -> None:
+    with pytest.raises(UsageError, match="size"):
+        begin_with(Generator(channels=16), ["strokes"], "watercolor")
 
 
 @pytest.mark.parametrize("end", ["time", "stop"])
