@@ -18,15 +18,15 @@ _STOPS = (0.0, 0.22, 0.45, 0.68, 0.88, 1.0)
 _NIGHT = np.array(
     (
         (0.012, 0.016, 0.050),
-        (0.070, 0.060, 0.255),
-        (0.045, 0.265, 0.470),
+        (0.150, 0.045, 0.300),
+        (0.070, 0.225, 0.500),
         (0.120, 0.560, 0.680),
         (0.560, 0.900, 0.940),
         (0.960, 1.000, 1.000),
     ),
     np.float32,
 )
-"""Cold colours by tone, RGB: midnight blue, petrol, cyan, white."""
+"""Cold colours by tone, RGB: midnight blue, violet, blue, cyan, white: two colours of light even in grey films."""
 _NEON = np.array(
     (
         (0.022, 0.010, 0.045),
@@ -41,6 +41,7 @@ _NEON = np.array(
 """Warm colours by tone, RGB: violet, magenta, pink, white."""
 _GLOW = np.array((0.15, 0.75, 1.0), np.float32)
 _HOT = np.array((1.0, 0.25, 0.75), np.float32)
+_AIR = np.array((0.72, 0.14, 0.95), np.float32)
 
 
 def scifi(picture: Array, guides: Array) -> Array:
@@ -70,14 +71,13 @@ def scifi(picture: Array, guides: Array) -> Array:
     # Leaves and gravel do not glow, or everything would.
     contour /= 1 + (cv2.GaussianBlur(contour, (0, 0), 12) / 0.30) ** 2
     colour = _GLOW + (_HOT - _GLOW) * cv2.GaussianBlur(warm, (0, 0), 6)[..., None]
-    halo = (
-        0.55 * contour
-        + 0.55 * cv2.GaussianBlur(contour, (0, 0), 2.5)
-        + 0.6 * cv2.GaussianBlur(contour, (0, 0), 8)
-    )
+    tube = 0.55 * contour + 0.55 * cv2.GaussianBlur(contour, (0, 0), 2.5)
+    # Around cyan tubes the air is violet: two colours of light even where the film has none.
+    air = 0.75 * cv2.GaussianBlur(contour, (0, 0), 8)
     # Thin dark things, letters above all, stay dark within the glow.
     thin = lines(luma, tangent, 1.0, 0.008, 0.04)
-    lit = lit + colour * (0.8 * halo * (1 - 0.5 * tone) * (1 - 0.95 * thin))[..., None]
+    shown = 0.8 * (1 - 0.5 * tone) * (1 - 0.95 * thin)
+    lit = lit + shown[..., None] * (colour * tube[..., None] + _AIR * air[..., None])
     # Bright light spills over.
     spill = cv2.GaussianBlur(np.clip(lit - 0.55, 0, 1), (0, 0), 7)
     return np.clip(lit + 0.5 * spill, 0, 1).astype(np.float32)

@@ -40,9 +40,9 @@ def sketch(picture: Array, guides: Array) -> Array:
     half, deep, black = (
         1 - smoothstep(tone, low, high) for low, high in ((0.12, 0.76), (0.04, 0.42), (0.0, 0.22))
     )
-    first = 0.52 * half * (1 - 0.5 * light) * _pencil(hatch)
-    second = 0.50 * deep * (1 - 0.5 * light) * _pencil(across)
-    smudge = (0.20 * half + 0.26 * deep + 0.30 * black) * (1 + 0.10 * grain)
+    first = 0.42 * half * (1 - 0.5 * light) * _pencil(hatch)
+    second = 0.38 * deep * (1 - 0.5 * light) * _pencil(across)
+    smudge = (0.24 * half + 0.31 * deep + 0.30 * black) * (1 + 0.10 * grain)
     contour = lines(luma, tangent, 0.75, 0.007, 0.045)
     loose = lines(tone, tangent, 1.8, 0.008, 0.07)
     contour = np.clip(0.85 * contour + 0.35 * loose, 0, 0.9) * np.clip(0.93 + 0.16 * grain, 0, 1)
