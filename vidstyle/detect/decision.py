@@ -66,8 +66,8 @@ CUES: Mapping[str, Cue] = {
     "standstill": Cue(0.35, 1.2, 0.0),
 }
 NAMES = tuple(CUES)
-MAPS = 26
-"""Planes that the fusion network sees: five channels of five measures, and the trusted share."""
+MAPS = 36
+"""Planes that the fusion network sees: five channels of five measures, the trusted share, and what is unexpected."""
 
 THRESHOLD = 4.5
 """Weighted robust standard scores; a score of 1 is this much."""
@@ -118,8 +118,20 @@ class Calm:
     """How far the source is from its neighbours."""
 
 
-def measure(styled: Array, reference: Reference | None, calm: Calm, **apart: float) -> Finding:
-    """Compares a styled analysis picture [5, h, w] with its reference; `apart`: cues measured elsewhere, by name."""
+def grid_size(planes: Array) -> tuple[int, int]:
+    """Columns and rows of the fine grid over analysis planes [5, h, w]."""
+    columns, rows = GRID[::-1] if planes.shape[1] > planes.shape[2] else GRID
+    return 2 * columns, 2 * rows
+
+
+def measure(
+    styled: Array, reference: Reference | None, unexpected: Array, calm: Calm, **apart: float
+) -> Finding:
+    """Compares a styled analysis picture [5, h, w] with its reference.
+
+    unexpected  how far its cells are from what the source leads to expect, [10, rows, columns] of the fine grid
+    apart       cues measured elsewhere, by name
+    """
     values, doubt = dict(apart), 1.0
     maps, deviation, level = None, None, np.zeros(len(styled), np.float32)
     if reference is not None:
@@ -128,7 +140,8 @@ def measure(styled: Array, reference: Reference | None, calm: Calm, **apart: flo
             doubt = _doubt(reference, calm)
             lenience, doubt = doubt**LENIENCE, doubt ** (1 - LENIENCE)
             values |= _deviation_cues(compared, reference, calm, lenience) | _outside_cues(compared, lenience)
-            maps, deviation, level = _maps(compared), compared.coarse.deviating.max(0), compared.level
+            maps = np.concatenate((_maps(compared), compress(unexpected)))
+            deviation, level = compared.coarse.deviating.max(0), compared.level
     cues = np.array([values.get(name, np.nan) for name in NAMES], np.float32)
     return Finding(cues, maps, deviation, level, doubt)
 
@@ -166,8 +179,7 @@ def _compare(styled: Array, reference: Reference, calm: Calm) -> _Comparison:
     outside[:, ~reference.supported] = 0  # fewer than two make no range
     change = reference.source_change
     fields = (np.abs(difference), difference, outside, reference.spread, np.abs(change), change)
-    columns, rows = GRID[::-1] if styled.shape[1] > styled.shape[2] else GRID
-    fine, share = trusted_means(fields, reference.supported, (2 * columns, 2 * rows))
+    fine, share = trusted_means(fields, reference.supported, grid_size(styled))
     coarse, coarse_share = pool(fine, share)
     known = coarse_share[0] > LEAST_SUPPORT
     slope = explain(*(np.split(coarse, len(fields))[i][:, known].T for i in (1, 5)))
@@ -201,7 +213,7 @@ def _grid(means: Sequence[Array], known: Mask, calm: Calm, slope: Array) -> _Gri
 
 
 def _maps(compared: _Comparison) -> Array:
-    """What the fusion network sees, in a range of some units: [MAPS, rows, columns]."""
+    """What the fusion network sees of the comparison, in a range of some units: [26, rows, columns]."""
     grid = compared.fine
     signed = np.concatenate((grid.deviating, grid.outside, grid.shifted, grid.change))
     usual = np.log(grid.usual / _planes(FLOORS)) * grid.known

@@ -10,9 +10,20 @@ from torch import Tensor
 
 from vidstyle.detect import decision
 from vidstyle.detect.analysis import CHANNELS, COLORS, analyse
-from vidstyle.detect.decision import CERTAIN, NAMES, SUSPICION, Calm, Finding, combine, evidence, measure
+from vidstyle.detect.decision import (
+    CERTAIN,
+    NAMES,
+    SUSPICION,
+    Calm,
+    Finding,
+    combine,
+    evidence,
+    grid_size,
+    measure,
+)
 from vidstyle.detect.features import Look, Looks, describe, estrangement
 from vidstyle.detect.fusion import AROUND, Circumstances, Fusion
+from vidstyle.detect.mapping import Cells, cells, learn
 from vidstyle.detect.statistics import Array
 from vidstyle.detect.temporal import REACH, Referee, Reference, Sight, displacement, exchange, look, tolerance
 from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
@@ -32,6 +43,10 @@ CONTEXT_FRAMES = 2 * HISTORY + 2 * RECENT + REACH
 """So many frames after a start in the middle of a video the scores are those of an undisturbed run."""
 
 
+Examine = Callable[[Array, Look | None], Finding]
+"""Measures a styled picture in the place of a frame, from its analysis planes and its look."""
+
+
 @dataclass(slots=True)
 class _Frame:
     """One frame on its way through the detector."""
@@ -45,13 +60,16 @@ class _Frame:
     shot: int
     invalid: str | None
     sight: Sight
+    cells: Cells
     looks: Looks | None
     reference: Reference | None = None
     spread: Array | None = None
     """Of its reference, as is `change`: see `Reference.mean_spread`."""
     change: Array | None = None
+    examine: Examine | None = None
+    """For the screening, with all neighbours."""
     finding: Finding | None = None
-    """Of the screening, from all neighbours; as are `cues`."""
+    """Of the screening; as are `cues`."""
     cues: Array | None = None
     screening: float = 0.0
     """Score of the screening."""
@@ -109,6 +127,7 @@ class _Detector:
             shot=motion.shot,
             invalid=batch.invalid[i],
             sight=look(analyses[0].planes, analyses[1].planes, motion, before),
+            cells=cells(analyses[0].planes, analyses[1].planes, grid_size(analyses[0].planes)),
             looks=Looks(*describe([a.thumbnail for a in analyses], self._network)) if self._network else None,
         )
 
@@ -134,8 +153,8 @@ class _Detector:
         frame.reference = self._referee.refer(self._sight, number, tolerance=self._tolerance(number))
         if frame.reference is not None:
             frame.spread, frame.change = frame.reference.mean_spread, frame.reference.mean_change
-        examine = self._examiner(number, frame.reference)
-        frame.finding = examine(frame.sight.styled, frame.looks.styled if frame.looks else None)
+        frame.examine = self._examiner(number, frame.reference)
+        frame.finding = frame.examine(frame.sight.styled, frame.looks.styled if frame.looks else None)
         frame.cues = frame.finding.cues
         weigh = self._weigher(
             number, frame.reference, self._history(number, number, trusted=False), screening=True
@@ -146,15 +165,20 @@ class _Detector:
 
     def _examiner(
         self, number: int, reference: Reference | None, without: frozenset[int] = frozenset()
-    ) -> Callable[[Array, Look | None], Finding]:
-        """Measures a styled picture in the place of a frame, from its analysis planes and its look."""
+    ) -> Examine:
         frame, before, calm = self._frames[number], self._sight(number - 1), self._calm(number)
-        sight, looks, kin = frame.sight, frame.looks, self._kin(number, without)
+        sight, looks, near = frame.sight, frame.looks, self._kin(number, without)
+        kin = [there.looks for there in near if there.looks is not None]
+        mapping = learn([there.cells for there in near])
 
         def examine(styled: Array, look: Look | None) -> Finding:
+            here = frame.cells
+            if styled is not sight.styled:
+                here = cells(sight.source, styled, grid_size(styled))
             return measure(
                 styled,
                 reference,
+                mapping.unexpected(here) if mapping else np.zeros((2 * len(styled), *here.shape), np.float32),
                 calm,
                 standstill=standstill(sight, before, styled, calm.contrast),
                 features=estrangement(looks.source, look, kin) if looks and look else float("nan"),
@@ -195,13 +219,14 @@ class _Detector:
         suspects = frozenset(n for n in near if n != number and n in self._frames and self._frames[n].suspect)
         self._compare_with_next(number)
         reference, frame.reference = frame.reference, None
+        examine, frame.examine = frame.examine, None
         finding, frame.finding = frame.finding, None
+        assert examine is not None and finding is not None
         if suspects:
             reference = self._referee.refer(
                 self._sight, number, tolerance=self._tolerance(number), without=suspects
             )
-        examine = self._examiner(number, reference, suspects)
-        if suspects or finding is None:
+            examine = self._examiner(number, reference, suspects)
             finding = examine(sight.styled, frame.looks.styled if frame.looks else None)
         history = self._history(number, number + REACH, trusted=True)
         weigh = self._weigher(number, reference, history, screening=False)
@@ -276,16 +301,16 @@ class _Detector:
             change=median([f.change for f in recent], 0),
         )
 
-    def _kin(self, number: int, without: frozenset[int] = frozenset()) -> list[Looks]:
-        """The looks of the neighbours in the same shot."""
+    def _kin(self, number: int, without: frozenset[int] = frozenset()) -> list[_Frame]:
+        """The neighbours in the same shot."""
         found = []
         for direction in (1, -1):
             for n in range(number + direction, number + direction * (REACH + 1), direction):
                 frame, link = self._frames.get(n), self._frames.get(n if direction > 0 else n + 1)
                 if frame is None or link is None or link.sight.cut:
                     break
-                if n not in without and frame.looks is not None:
-                    found.append(frame.looks)
+                if n not in without:
+                    found.append(frame)
         return found
 
     def _history(self, number: int, until: int, *, trusted: bool) -> Array:
