@@ -176,7 +176,7 @@ def _has(options: tuple[_Option, ...]) -> _Option:
 
 
 @cli.command(hidden=True)
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path), metavar="INPUT...")
 @_has(_PAINT_OPTIONS)
 def paint(inputs: tuple[Path, ...], **options: Any) -> None:
     """Paint videos and pictures."""
@@ -371,8 +371,8 @@ def _between_frames(seconds: Fraction, text: str | None, rate: Fraction) -> Frac
 
 
 @cli.command()
-@click.argument("source", type=click.Path(path_type=Path), metavar="SOURCE")
-@click.argument("stylised", type=click.Path(path_type=Path), metavar="STYLISED")
+@click.argument("source", type=click.Path(readable=False, path_type=Path), metavar="SOURCE")
+@click.argument("stylised", type=click.Path(readable=False, path_type=Path), metavar="STYLISED")
 @_has(_CHECK_OPTIONS)
 def check(source: Path, stylised: Path, **options: Any) -> None:
     """Judge and mend what any tool has stylised.

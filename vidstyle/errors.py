@@ -79,7 +79,7 @@ class Interrupted(VidstyleError):
     def __init__(self, signal_number: int) -> None:
         super().__init__(
             "Stopped before the end.",
-            hint="run the same command again: it goes on after its last whole segment",
+            hint="run the same command again: whole segments (240 frames each) are not painted twice",
         )
         self.exit_code = 128 + signal_number
 

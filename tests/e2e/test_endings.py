@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.e2e.command import SECONDS, frame_lines, frames, paint, start, times, vidstyle
+from tests.e2e.command import SECONDS, frame_lines, frames, paint, start, times, vidstyle, vidstyle_as_anybody
 from tests.e2e.forked import Herd
 from tests.media_factory import Sound, make_clip
 
@@ -205,13 +206,30 @@ def test_a_full_disk_is_one_line_and_leaves_no_output(long_clip: Path, tmp_path:
     assert not output.exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_refused_before_any_work(long_clip: Path, tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
+@pytest.mark.parametrize("named", [True, False], ids=["named", "by default"])
+def test_a_read_only_folder_is_refused_before_any_work(long_clip: Path, tmp_path: Path, named: bool) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    shutil.copy(long_clip, folder / "in.mkv")
+    folder.chmod(0o500)
     try:
-        assert vidstyle(long_clip, "-o", tmp_path / "out.mkv").returncode == 4
+        done = vidstyle_as_anybody(
+            *((long_clip, "-o", folder / "out.mkv") if named else (folder / "in.mkv",))
+        )
+        assert done.returncode == 4
+        assert "may not be written" in done.stderr and "--output" in done.stderr
+        assert [path.name for path in folder.iterdir()] == ["in.mkv"]
     finally:
-        tmp_path.chmod(0o700)
+        folder.chmod(0o700)
+
+
+def test_an_input_without_permission(long_clip: Path, tmp_path: Path) -> None:
+    closed = tmp_path / "in.mkv"
+    shutil.copy(long_clip, closed)
+    closed.chmod(0)
+    done = vidstyle_as_anybody(closed)
+    assert done.returncode == 3
+    assert len(done.stderr.strip().splitlines()) <= 2 and "Traceback" not in done.stderr
 
 
 def test_a_missing_folder_is_refused_before_any_work(long_clip: Path, tmp_path: Path) -> None:
