@@ -32,6 +32,8 @@ class Job:
     source: Path
     output: Path | None
     """None: beside the source, under the usual name."""
+    refused: InputError | None = None
+    """What is wrong with it, where that is known beforehand: a folder with nothing in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +52,30 @@ def find_jobs(inputs: Sequence[Path], output: Path | None, *, style: str, styles
 
     style, styles: the one asked for and all there are; what a folder holds of results in them is no input.
     output: the output itself, or for several inputs the folder that gets them under their own names; made if missing.
-    Raises InputError for a folder without any, UsageError where one file would have to hold several results,
-    OutputError where the folder cannot be made.
+    Raises InputError for a folder without any if nothing else is asked for, UsageError where one file would have to
+    hold several results, OutputError where the folder cannot be made.
     """
     sources: list[Path] = []
+    refused: dict[Path, InputError] = {}
     ignored = 0
     for path in inputs:
         if not path.is_dir():
             sources.append(path)
             continue
-        found, others = _in_folder(path, {style, *styles})
+        try:
+            found, others = _in_folder(path, {style, *styles})
+        except InputError as error:
+            if len(inputs) == 1:
+                raise
+            found, others = [path], 0
+            refused[path] = error
         sources += found
         ignored += others
     several = len(sources) > 1 or any(path.is_dir() for path in inputs)
     if output is None or not (several or output.is_dir()):
-        return Jobs(tuple(Job(source, output) for source in sources), several, ignored)
+        return Jobs(tuple(Job(source, output, refused.get(source)) for source in sources), several, ignored)
     _make_folder(output)
-    jobs = (Job(source, output / _result_name(source)) for source in sources)
+    jobs = (Job(source, output / _result_name(source), refused.get(source)) for source in sources)
     return Jobs(tuple(jobs), several, ignored)
 
 
@@ -133,6 +142,8 @@ class Batch:
 
     def _one(self, job: Job, paint: Callable[[Job], Outcome]) -> str:
         try:
+            if job.refused:
+                raise job.refused
             self._take_name(job)
             return paint(job)
         except Interrupted:

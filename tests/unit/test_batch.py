@@ -61,6 +61,25 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
         find_jobs([tmp_path], None, style="oil")
 
 
+def test_an_empty_folder_among_others_stops_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    jobs = find_jobs([tmp_path / "empty", tmp_path / "in.mp4"], tmp_path / "out", style="oil")
+    assert [(job.source.name, job.refused is None) for job in jobs.jobs] == [
+        ("empty", False),
+        ("in.mp4", True),
+    ]
+    complaints: list[VidstyleError] = []
+    painted: list[Path] = []
+
+    def paint(job: Job) -> Outcome:
+        painted.append(job.source)
+        return "painted"
+
+    code = Batch(jobs, style="oil", say=lambda _: None, complain=complaints.append).run(paint)
+    assert painted == [tmp_path / "in.mp4"]
+    assert [error.exit_code for error in complaints] == [code] == [3]
+
+
 class Night:
     """A batch whose files end as they are told, and what it says."""
 
