@@ -2,7 +2,7 @@
 """How strong, faithful, sharp and steady are the styles?
 
     python scripts/evaluate.py CLIP ... [--styles oil cartoon] [--style-pictures FOLDER] [--frames 48]
-        [--features vgg19 --feature-weights FILE] [--json]
+        [--teachers] [--features vgg19 --feature-weights FILE] [--json]
 
 Every clip is painted at its own size, frames measured 640 pixels wide, before any encoder. FOLDER has one folder of
 pictures for each style, of the same name; styles without one get no style distance.
@@ -10,6 +10,7 @@ pictures for each style, of the same name; styles without one get no style dista
 warping    mean squared difference to the frame before, carried along the source's motion, over the source's own (floor)
 excess     the same minus the floor; looks at clips whose floor is next to nothing
 sharpness  deviation of the Laplacian, over the source's
+teacher    the same over what the procedural teacher paints of the middle frame (with --teachers; slow)
 edges      SSIM of edge strengths to the source
 content    relative squared distance of deep features to the source
 style      relative distance of Gram matrices to the style set; in brackets the source's: doing nothing
@@ -43,8 +44,11 @@ from vidstyle.models.generator import Generator
 from vidstyle.models.load import load
 from vidstyle.stylize import Painter, stylize
 from vidstyle.training import measures, perceptual
-from vidstyle.training.data import find, read
+from vidstyle.training.data import find, read, still_guides
+from vidstyle.training.teachers import TEACHERS
 from vidstyle.weights import Entry
+
+Frame = np.ndarray
 
 WIDTH = 640
 MOST_PICTURES = 60
@@ -58,14 +62,13 @@ painting   fast_neural_style     warping 28-210 / 1.5-9.6   edges .51-.77   styl
 any        MicroAST              warping 33-60 / 1.8-3.0    edges .37-.54   style (VGG-19, own picture) .18-.27"""
 
 
-def frames_of(entry: Entry, clip: Path, count: int, device: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Source and painted frames, at most WIDTH pixels wide."""
+def frames_of(entry: Entry, clip: Path, count: int, device: str) -> Iterator[tuple[Frame, Frame, Frame]]:
+    """Source and painted frames, at most WIDTH pixels wide, and the source at its own size."""
     info, choice = probe(clip), choose_device(device)
     network = load(entry)
     assert isinstance(network, Generator)
     painter = Painter(network, choice, info.size, guides=entry.guides)
-    scale = min(1.0, WIDTH / info.size[0])
-    size = round(info.size[0] * scale), round(info.size[1] * scale)
+    size = shown_size(*info.size)
     with (
         closing(decode(info, batch_size=4)) as decoded,
         closing(stylize(track_motion(decoded), painter)) as painted,
@@ -74,14 +77,39 @@ def frames_of(entry: Entry, clip: Path, count: int, device: str) -> Iterator[tup
             (s, p) for batch in painted for s, p in zip(batch.source.pixels, batch.pictures, strict=True)
         )
         for source, picture in islice(pairs, count):
-            yield tuple(np.ascontiguousarray(shrink(to_8_bit(x), size)) for x in (source, picture))  # type: ignore[misc]
+            small = (np.ascontiguousarray(shrink(to_8_bit(x), size)) for x in (source, picture))
+            yield *small, np.ascontiguousarray(to_8_bit(source))
+
+
+def shown_size(width: int, height: int) -> tuple[int, int]:
+    """The size at which frames are measured."""
+    scale = min(1.0, WIDTH / width)
+    return round(width * scale), round(height * scale)
+
+
+def taught(style: str, source: Frame) -> Frame:
+    """What the teacher makes of a frame, at the size at which frames are measured."""
+    teacher = TEACHERS[style]
+    picture = source.astype(np.float32) / 255
+    painted = np.round(255 * teacher.paint(picture, still_guides(picture, teacher.guides))).astype(np.uint8)
+    return cv2.resize(painted, shown_size(source.shape[1], source.shape[0]), interpolation=cv2.INTER_AREA)
 
 
 def measure(
-    entry: Entry, clip: Path, count: int, device: str, distance: measures.StyleDistance, has_style: bool
+    entry: Entry,
+    clip: Path,
+    args: argparse.Namespace,
+    distance: measures.StyleDistance,
+    has_style: bool,
 ) -> dict[str, Any]:
     """All figures of one style on one clip."""
-    sources, painted = map(list, zip(*frames_of(entry, clip, count, device), strict=True))
+    sources, painted = [], []
+    middle = None
+    for number, (source, picture, whole) in enumerate(frames_of(entry, clip, args.frames, args.device)):
+        sources.append(source)
+        painted.append(picture)
+        if number <= args.frames // 2:
+            middle = number, whole
     error = measures.warping_error(sources, painted)
     step = max(1, len(sources) // LOOKED_AT)
     shown = list(zip(sources[::step], painted[::step], strict=True))
@@ -94,6 +122,10 @@ def measure(
         }
     row["sharpness"] = mean(measures.sharpness(p) for _, p in shown)
     row["source_sharpness"] = mean(measures.sharpness(s) for s, _ in shown)
+    if args.teachers and entry.name in TEACHERS and middle is not None:
+        number, whole = middle
+        wanted = measures.sharpness(taught(entry.name, whole))
+        row["of_teacher"] = measures.sharpness(painted[number]) / wanted
     row["edges"] = mean(measures.edge_ssim(s, p) for s, p in shown)
     row["content"] = mean(distance.content(s, p) for s, p in shown)
     if has_style:
@@ -126,11 +158,13 @@ def evaluate(args: argparse.Namespace, features: nn.Module) -> Iterator[dict[str
         nothing = [np.full((64, 64, 3), 128, np.uint8)]
         distance = measures.StyleDistance(features, pictures or nothing)
         for clip in args.clips:
-            yield measure(entry, clip, args.frames, args.device, distance, bool(pictures))
+            yield measure(entry, clip, args, distance, bool(pictures))
 
 
 def show(rows: Sequence[dict[str, Any]]) -> None:
-    table = Table("style", "clip", "floor", "warping", "excess", "sharpness", "edges", "content", "style")
+    table = Table(
+        "style", "clip", "floor", "warping", "excess", "sharpness", "teacher", "edges", "content", "style"
+    )
     for row in rows:
         gone = "style_distance" not in row
         table.add_row(
@@ -140,6 +174,7 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
             f"{row['warping']:.2f}" if "floor" in row else "-",
             f"{row['excess']:.1e}" if "floor" in row else "-",
             f"{row['sharpness'] / max(row['source_sharpness'], 1e-6):.2f}",
+            f"{row['of_teacher']:.2f}" if "of_teacher" in row else "-",
             f"{row['edges']:.2f}",
             f"{row['content']:.2f}",
             "-" if gone else f"{row['style_distance']:.2f} ({row['source_style_distance']:.2f})",
@@ -159,6 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--style-pictures", type=Path, help="folder with one folder of pictures for each style"
     )
     parser.add_argument("--frames", type=int, default=48, help="first frames of each clip")
+    parser.add_argument("--teachers", action="store_true", help="compare the sharpness with the teachers'")
     parser.add_argument(
         "--features", choices=["own", *perceptual.TAPS], default="own", help="feature network"
     )

@@ -96,11 +96,12 @@ def test_the_script_prints_all_figures(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "styles" / "oil").mkdir(parents=True)
     cv2.imwrite(str(tmp_path / "styles" / "oil" / "one.png"), pan(1)[0])
     command = [str(clip), "--styles", "oil", "--style-pictures", str(tmp_path / "styles"), "--frames", "3"]
-    assert script.main([*command, "--json"]) == 0
+    assert script.main([*command, "--json", "--teachers"]) == 0
     row = json.loads(capsys.readouterr().out)
     assert (row["style"], row["clip"], row["frames"]) == ("oil", "pan", 3)
     assert row["excess"] == pytest.approx((row["warping"] - 1) * row["floor"])
     assert 0 < row["edges"] < 1
+    assert 0.5 < row["of_teacher"] < 1.5
     assert row["source_style_distance"] < row["style_distance"]  # the style set is the source itself
     assert script.main(command) == 0
     assert "Hayao" in capsys.readouterr().out
