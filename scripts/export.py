@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from vidstyle.errors import InputError, ResourceError, UsageError, VidstyleError
+from vidstyle.models.any_style import AnyStyle
 from vidstyle.models.dcgan import NoiseGenerator
 from vidstyle.training.data import find, read, still_guides
 from vidstyle.training.recipes.adversarial import GENERATORS
@@ -32,7 +33,7 @@ from vidstyle.training.state import read_state
 from vidstyle.training.teachers import TEACHERS
 
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
-NETWORKS: dict[str, type[nn.Module]] = {**GENERATORS, "noise": NoiseGenerator}
+NETWORKS: dict[str, type[nn.Module]] = {**GENERATORS, "noise": NoiseGenerator, "any": AnyStyle}
 FREE = "Photographs and film frames under free licences; see README.md beside this file."
 ABOUT = {
     "oil": (

@@ -37,6 +37,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from torch import nn
 
 from vidstyle.errors import InputError, UsageError, VidstyleError
 from vidstyle.training import perceptual, small_vgg
@@ -52,8 +53,6 @@ from vidstyle.training.recipes.noise import NoiseGAN, NoiseSettings
 from vidstyle.training.recipes.paired import Pix2Pix, Pix2PixSettings
 from vidstyle.training.recipes.perceptual import Perceptual, PerceptualSettings
 from vidstyle.training.teachers import TEACHERS, Teacher
-
-SMALL_VGG = "small-vgg"
 
 
 def distillation(args: argparse.Namespace) -> Recipe:
@@ -98,12 +97,9 @@ def feature_losses(args: argparse.Namespace) -> Recipe:
 
 def any_style(args: argparse.Namespace) -> Recipe:
     settings = chosen(args, AnyStyleSettings)
-    small = args.features == SMALL_VGG
-    features = (
-        small_vgg.load(args.feature_weights)
-        if small
-        else perceptual.load(args.features, args.feature_weights)
-    )
+    features: nn.Module = perceptual.load(args.features, args.feature_weights)
+    if args.small_vgg:
+        features = perceptual.Together(small_vgg.load(args.small_vgg), features)
     pairs = paint(args, UNPAINTED, settings.crop + SHIFT)
     recipe = prepared(settings, pairs, args.art, args.held_art, features, args.begin_with)
     tell(styles=len(recipe.styles), held_styles=len(recipe.held))
@@ -168,13 +164,14 @@ def command_line() -> argparse.ArgumentParser:
                 "--teacher", choices=sorted(TEACHERS), required=True, help="who paints the targets"
             )
         if name == "any":
+            one.add_argument("--small-vgg", type=Path, help="weights of the small VGG, looked at as well")
             one.add_argument("--held-art", nargs="+", type=Path, default=[], help="pictures to try it on")
         if name == "any" or name in TEACHERS:
             one.add_argument("--begin-with", help="take over what this shipped style knows")
         if name in ("perceptual", "any"):
             one.add_argument(
                 "--features",
-                choices=["own", *perceptual.TAPS, *([SMALL_VGG] if name == "any" else [])],
+                choices=["own", *perceptual.TAPS],
                 default="own",
                 help="feature network",
             )

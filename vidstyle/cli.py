@@ -176,7 +176,9 @@ def _has(options: tuple[_Option, ...]) -> _Option:
 
 
 @cli.command(hidden=True)
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path), metavar="INPUT...")
+@click.argument(
+    "inputs", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path), metavar="INPUT..."
+)
 @_has(_PAINT_OPTIONS)
 def paint(inputs: tuple[Path, ...], **options: Any) -> None:
     """Paint videos and pictures."""
@@ -408,6 +410,63 @@ def check(source: Path, stylised: Path, **options: Any) -> None:
             listener=view.listen,
             preview=view.preview_due,
         )
+
+
+@cli.command()
+@click.argument("picture", type=click.Path(path_type=Path), metavar="PICTURE")
+@click.option("--name", required=True, help="What the style is called from then on.")
+@click.option("--minutes", type=float, default=5.0, show_default=True, help="How long to learn.")
+@click.option(
+    "--content",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Pictures, videos or folders to learn on, best those to be painted.",
+)
+@click.option(
+    "--features",
+    type=click.Choice(["auto", "own", "vgg19"]),
+    default="auto",
+    show_default=True,
+    help="What measures style: own ships, vgg19 does better but is a download of 550 MB; auto: vgg19 if it is there.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("-y", "--overwrite", is_flag=True, help="Replace a style of yours with this name.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def learn(picture: Path, name: str, **options: Any) -> None:
+    """Make a style of your own from a picture.
+
+    \b
+    vidstyle learn my_painting.jpg --name mine --content in.mp4
+    vidstyle in.mp4 --style mine
+
+    Starts from what `--style my_painting.jpg` does and tunes it on this machine; Ctrl-C keeps the best so far.
+    """
+    _set_up_logging(options["log_level"])
+    StyleSettings(device=options["device"])  # checked before anything is loaded
+    with _importing():
+        from vidstyle.learn import learn as tune
+        from vidstyle.progress.learning import learning_view
+
+    with learning_view(options["quiet"]) as view:
+        learnt = tune(
+            picture,
+            name,
+            minutes=options["minutes"],
+            content=options["content"],
+            features=options["features"],
+            device=options["device"],
+            overwrite=options["overwrite"],
+            tell=view.tell,
+            say=view.say,
+        )
+        if not learnt.whole:
+            view.say("stopped early: the best so far is kept")
+        view.say(
+            f"style distance {learnt.improvement:.0%} smaller after {learnt.steps} steps: {learnt.sample}"
+        )
+        view.say(f"use it with --style {learnt.name}")
 
 
 @cli.command()

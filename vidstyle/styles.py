@@ -97,6 +97,16 @@ def wanted(text: str) -> Style:
     return Style("+".join(names), tuple(blended))
 
 
+def any_entry() -> Entry:
+    """The network that paints like any picture. Raises WeightsError if it does not ship."""
+    entry = manifest()["networks"].get(ANY)
+    if entry is None:
+        raise WeightsError(
+            f"The manifest lists no network {ANY!r}.", name="weights", hint="install vidstyle again"
+        )
+    return entry
+
+
 def _is_blend(text: str) -> bool:
     return ("," in text or ":" in text) and not Path(text).is_file()
 
@@ -132,10 +142,6 @@ def _of_picture(text: str) -> Style:
 
     path = Path(text)
     digest = check_style_picture(path)
-    entry = manifest()["networks"].get(ANY)
-    if entry is None:
-        raise WeightsError(
-            f"The manifest lists no network {ANY!r}.", name="weights", hint="install vidstyle again"
-        )
+    entry = any_entry()
     name = path.stem[:LONGEST_STYLE_NAME].strip() or "picture"
     return Style(name, (Part(entry, 1.0, path, digest),))

@@ -166,7 +166,7 @@ def verify_all() -> list[tuple[str, bool, str]]:
         for name in REQUIRED_NETWORKS
         if name not in manifest()["networks"]
     ]
-    for section in manifest().values():
+    for section in (*manifest().values(), users_styles()):
         for entry in section.values():
             try:
                 verified_bytes(entry)

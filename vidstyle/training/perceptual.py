@@ -56,8 +56,21 @@ class ImageNetFeatures(nn.Module):
         return maps
 
 
-def load(name: str, weights: Path | None = None) -> nn.Module:
+class Together(nn.Module):
+    """The maps of several feature networks, one after the other."""
+
+    def __init__(self, *networks: nn.Module) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        return [maps for network in self.networks for maps in network(pictures)]
+
+
+def load(name: str, weights: Path | None = None, *, download: bool = False) -> nn.Module:
     """The feature network called `name`, frozen, on the CPU; a `Features`.
+
+    download  have torchvision fetch weights that are not in its cache
 
     Raises UsageError for an unknown name, WeightsError if the weights are missing or do not fit.
     """
@@ -68,6 +81,8 @@ def load(name: str, weights: Path | None = None) -> nn.Module:
             f"There is no feature network {name!r}.", hint=f"choose one of own, {', '.join(TAPS)}"
         )
     path = weights or Path(torch.hub.get_dir()) / "checkpoints" / CACHED[name]
+    if download and not path.is_file():
+        _download(name)
     if not path.is_file():
         raise WeightsError(
             f"The weights of {name} are not there.",
@@ -87,6 +102,20 @@ def load(name: str, weights: Path | None = None) -> nn.Module:
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise WeightsError(f"Not the weights of torchvision's {name}: {error}.", name=str(path)) from error
     return ImageNetFeatures(layers, TAPS[name])
+
+
+def _download(name: str) -> None:
+    """Into torchvision's cache, checked by the digits in their name. Raises WeightsError."""
+    from torchvision import models
+
+    kind = models.SqueezeNet1_1_Weights if name == "squeezenet" else models.VGG19_Weights
+    url = kind.IMAGENET1K_V1.url
+    try:
+        torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"The weights of {name} cannot be downloaded: {error}.", name=url, hint="use --features own"
+        ) from error
 
 
 def _before(key: str, last: int) -> bool:

@@ -72,6 +72,11 @@ def known(
     return made
 
 
+def style_picture(picture: Picture, features: Features) -> StylePicture:
+    """What is known of one picture where nothing needs its facts."""
+    return _one("", "", picture, lambda _: torch.zeros(0), features)
+
+
 def _spread(files: Sequence[Path], most: int) -> Sequence[Path]:
     return files[:: -(-len(files) // most)] if most else files
 
