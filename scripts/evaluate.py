@@ -10,7 +10,8 @@ pictures for each style, of the same name; styles without one get no style dista
 warping    mean squared difference to the frame before, carried along the source's motion, over the source's own (floor)
 excess     the same minus the floor; looks at clips whose floor is next to nothing
 sharpness  deviation of the Laplacian, over the source's
-teacher    the same over what the procedural teacher paints of the middle frame (with --teachers; slow)
+teacher    the same over what the procedural teacher paints, of the first frame, where both see the same guide planes
+           (with --teachers; slow)
 edges      SSIM of edge strengths to the source
 content    relative squared distance of deep features to the source
 style      relative distance of Gram matrices to the style set; in brackets the source's: doing nothing
@@ -104,12 +105,12 @@ def measure(
 ) -> dict[str, Any]:
     """All figures of one style on one clip."""
     sources, painted = [], []
-    middle = None
-    for number, (source, picture, whole) in enumerate(frames_of(entry, clip, args.frames, args.device)):
+    of_teacher = None
+    for source, picture, whole in frames_of(entry, clip, args.frames, args.device):
+        if args.teachers and not sources and entry.name in TEACHERS:
+            of_teacher = measures.sharpness(picture) / measures.sharpness(taught(entry.name, whole))
         sources.append(source)
         painted.append(picture)
-        if number <= args.frames // 2:
-            middle = number, whole
     error = measures.warping_error(sources, painted)
     step = max(1, len(sources) // LOOKED_AT)
     shown = list(zip(sources[::step], painted[::step], strict=True))
@@ -122,10 +123,8 @@ def measure(
         }
     row["sharpness"] = mean(measures.sharpness(p) for _, p in shown)
     row["source_sharpness"] = mean(measures.sharpness(s) for s, _ in shown)
-    if args.teachers and entry.name in TEACHERS and middle is not None:
-        number, whole = middle
-        wanted = measures.sharpness(taught(entry.name, whole))
-        row["of_teacher"] = measures.sharpness(painted[number]) / wanted
+    if of_teacher is not None:
+        row["of_teacher"] = of_teacher
     row["edges"] = mean(measures.edge_ssim(s, p) for s, p in shown)
     row["content"] = mean(distance.content(s, p) for s, p in shown)
     if has_style:
