@@ -37,7 +37,6 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from torch import nn
 
 from vidstyle.errors import InputError, UsageError, VidstyleError
 from vidstyle.training import perceptual, small_vgg
@@ -97,9 +96,8 @@ def feature_losses(args: argparse.Namespace) -> Recipe:
 
 def any_style(args: argparse.Namespace) -> Recipe:
     settings = chosen(args, AnyStyleSettings)
-    features: nn.Module = perceptual.load(args.features, args.feature_weights)
-    if args.small_vgg:
-        features = perceptual.Together(small_vgg.load(args.small_vgg), features)
+    own = not args.small_vgg
+    features = perceptual.load(args.features, args.feature_weights) if own else small_vgg.load(args.small_vgg)
     pairs = paint(args, UNPAINTED, settings.crop + SHIFT)
     recipe = prepared(settings, pairs, args.art, args.held_art, features, args.begin_with)
     tell(styles=len(recipe.styles), held_styles=len(recipe.held))
@@ -164,7 +162,9 @@ def command_line() -> argparse.ArgumentParser:
                 "--teacher", choices=sorted(TEACHERS), required=True, help="who paints the targets"
             )
         if name == "any":
-            one.add_argument("--small-vgg", type=Path, help="weights of the small VGG, looked at as well")
+            one.add_argument(
+                "--small-vgg", type=Path, help="weights of the small VGG, taken in place of --features"
+            )
             one.add_argument("--held-art", nargs="+", type=Path, default=[], help="pictures to try it on")
         if name == "any" or name in TEACHERS:
             one.add_argument("--begin-with", help="take over what this shipped style knows")

@@ -19,9 +19,6 @@ BANDS = 5
 LONGEST = 640
 """Pictures are looked at with at most so many pixels a side: a brush mark is as wide there as in a frame."""
 
-PACE = 3.0
-"""What a style decides moves so many times faster in training than what all styles share."""
-
 _OPPONENT = ((0.299, 0.587, 0.114), (0.5, -0.5, 0.0), (0.25, 0.25, -0.5))
 
 
@@ -72,8 +69,6 @@ class AnyStyle(nn.Module):
         for name, weight in self._convolutions().items():
             layer = nn.Linear(code, banks + 2 * self._channels(name, weight))
             with torch.no_grad():
-                layer.weight.div_(PACE)
-                layer.bias.div_(PACE)
                 layer.weight[banks:].mul_(0.1)
                 layer.bias[banks:].zero_()
             self.mixing[name.replace(".", "_")] = layer
@@ -127,7 +122,7 @@ class AnyStyle(nn.Module):
         for name in self._convolutions():
             key = name.replace(".", "_")
             bank = self.banks[key]
-            mixed = PACE * self.mixing[key](code)
+            mixed = self.mixing[key](code)
             shared = weights[f"{name}.weight"]
             weight = shared + (mixed[: len(bank)] @ bank).view_as(shared)
             scale, shift = mixed[len(bank) :].chunk(2)
