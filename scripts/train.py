@@ -37,6 +37,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from torch import nn
 
 from vidstyle.errors import InputError, UsageError, VidstyleError
 from vidstyle.training import perceptual, small_vgg
@@ -58,7 +59,7 @@ def distillation(args: argparse.Namespace) -> Recipe:
     teacher = TEACHERS[args.style]
     settings = chosen(args, DistillationSettings, generator=dict(teacher.generator))
     pairs = paint(args, teacher, settings.crop + SHIFT)
-    return Distillation(settings, pairs, teacher.guides, args.begin_with)
+    return Distillation(settings, pairs, teacher.guides, args.begin_with, teacher.grey)
 
 
 def pix2pix(args: argparse.Namespace) -> Recipe:
@@ -96,8 +97,10 @@ def feature_losses(args: argparse.Namespace) -> Recipe:
 
 def any_style(args: argparse.Namespace) -> Recipe:
     settings = chosen(args, AnyStyleSettings)
-    own = not args.small_vgg
-    features = perceptual.load(args.features, args.feature_weights) if own else small_vgg.load(args.small_vgg)
+    networks: list[nn.Module] = [small_vgg.load(args.small_vgg)] if args.small_vgg else []
+    if args.features != "none":
+        networks.append(perceptual.load(args.features, args.feature_weights))
+    features = perceptual.Together(*networks)
     pairs = paint(args, UNPAINTED, settings.crop + SHIFT)
     recipe = prepared(settings, pairs, args.art, args.held_art, features, args.begin_with)
     tell(styles=len(recipe.styles), held_styles=len(recipe.held))
@@ -163,7 +166,7 @@ def command_line() -> argparse.ArgumentParser:
             )
         if name == "any":
             one.add_argument(
-                "--small-vgg", type=Path, help="weights of the small VGG, taken in place of --features"
+                "--small-vgg", type=Path, help="weights of the small VGG, looked at beside --features"
             )
             one.add_argument("--held-art", nargs="+", type=Path, default=[], help="pictures to try it on")
         if name == "any" or name in TEACHERS:
@@ -171,7 +174,7 @@ def command_line() -> argparse.ArgumentParser:
         if name in ("perceptual", "any"):
             one.add_argument(
                 "--features",
-                choices=["own", *perceptual.TAPS],
+                choices=["own", *perceptual.TAPS, *(["none"] if name == "any" else [])],
                 default="own",
                 help="feature network",
             )

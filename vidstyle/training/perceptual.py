@@ -56,6 +56,17 @@ class ImageNetFeatures(nn.Module):
         return maps
 
 
+class Together(nn.Module):
+    """The maps of several feature networks, one after the other."""
+
+    def __init__(self, *networks: nn.Module) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        return [maps for network in self.networks for maps in network(pictures)]
+
+
 def load(name: str, weights: Path | None = None, *, download: bool = False) -> nn.Module:
     """The feature network called `name`, frozen, on the CPU; a `Features`.
 

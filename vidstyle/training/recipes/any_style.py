@@ -45,8 +45,9 @@ class AnyStyleSettings(RecipeSettings):
     crop: int = option(128, "side of the pictures")
     styles: int = option(2, "styles in one step")
     rate: float = option(1e-3, "learning rate")
-    content_weight: float = option(0.15, "of the photograph's features")
-    temporal_weight: float = option(6.0, "of the same scene a moment later, painted alike")
+    content_weight: float = option(0.25, "of the photograph's features")
+    temporal_weight: float = option(7.0, "of the same scene a moment later, painted alike")
+    dots_weight: float = option(2.0, "of dots and lines of one pixel, which no brush makes")
     edge_channels: int = option(24, "width of the generator's first and last layers")
     banks: int = option(4, "weights that a style mixes")
     most_styles: int = option(0, "pictures of each place in --art (0: all)")
@@ -182,6 +183,7 @@ class AnyStyleRecipe(Recipe):
         return {
             "style": self._style(of_painted, batch),
             "content": settings.content_weight * structure(of_painted[-1], of_source),
+            "dots": settings.dots_weight * dots(pictures),
             "temporal": settings.temporal_weight * self._temporal(painted, again, top, left),
         }
 
@@ -245,6 +247,12 @@ def structure(painted: Tensor, source: Tensor) -> Tensor:
     What is where counts, not how strong it is: strength belongs to the style.
     """
     return (_standard(painted) - _standard(source)).square().mean()
+
+
+def dots(pictures: Tensor) -> Tensor:
+    """Mean squared second difference along rows and columns of pictures [N, 3, H, W]."""
+    pictures = pictures.float()
+    return pictures.diff(n=2, dim=2).square().mean() + pictures.diff(n=2, dim=3).square().mean()
 
 
 def _standard(maps: Tensor) -> Tensor:
