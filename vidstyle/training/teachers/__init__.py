@@ -27,6 +27,8 @@ class Teacher:
     """The planes that painter and generator get (`vidstyle.guides`)."""
     generator: dict[str, int | bool] = field(default_factory=dict)
     """Settings of the generator that differ from its defaults, but for `guide_channels`."""
+    grey: bool = False
+    """Whether the three channels of its pictures differ by no more than a constant."""
 
 
 TEACHERS = {
@@ -34,7 +36,10 @@ TEACHERS = {
     "cartoon": Teacher(cartoon, ("lines",), {"edge_channels": 32}),
     "scifi": Teacher(scifi, ("lines",), {"edge_channels": 32, "mix_skip": True}),
     "sketch": Teacher(
-        sketch, ("lines", "hatch", "crosshatch", "paper"), {"edge_channels": 32, "mix_skip": True}
+        sketch,
+        ("lines", "hatch", "crosshatch", "paper"),
+        {"edge_channels": 32, "mix_skip": True},
+        grey=True,
     ),
     "watercolor": Teacher(watercolor, ("lines", "paper", "blotches"), {"edge_channels": 32}),
 }
