@@ -5,20 +5,25 @@
         --seeds 1 7 21
 
 The bench makes the cases and scores what is written here: one JSON line per frame, and the repaired clip. With
-`--command` they come from `vidstyle check`, files and all: the same figures, more slowly.
+`--command` they come from `vidstyle check`, files and all: the same figures, more slowly. With `--own` the cases are
+painted in the styles that ship, in place of the bench's stand-ins.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
+from types import ModuleType
 
 import av
 import cv2
@@ -28,11 +33,15 @@ from torch import Tensor
 
 from vidstyle.correct import correct
 from vidstyle.detect import TrainedFusion, detect
+from vidstyle.device import choose_device
 from vidstyle.flow import track_motion
 from vidstyle.frames import Batch, FinishedFrame, StyledBatch
 from vidstyle.models.features import FeatureNetwork
-from vidstyle.models.load import load_features, load_fusion
+from vidstyle.models.generator import Generator
+from vidstyle.models.load import load, load_features, load_fusion
 from vidstyle.report import read_lines
+from vidstyle.stylize import Painter, stylize
+from vidstyle.weights import manifest
 
 BATCH = 8
 RATE = 25
@@ -142,6 +151,52 @@ def run_command(case: Path, results: Path) -> tuple[int, float]:
     return summary["frames"], summary["stage_seconds"]["detect"]
 
 
+def load_bench(path: Path) -> ModuleType:
+    """The bench as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    return bench
+
+
+def painted(name: str) -> Callable[[np.ndarray], np.ndarray]:
+    """A shipped style as the bench wants one: pictures [H, W, 3] of one clip go in and come out one by one."""
+    entry = manifest()["styles"][name]
+    network = load(entry)
+    assert isinstance(network, Generator)
+    waiting: deque[Tensor] = deque()
+
+    def batches() -> Iterator[Batch]:
+        for n in count():
+            yield Batch((n,), (n,), (1,), waiting.popleft(), (False,))
+
+    pictures: Iterator[StyledBatch] | None = None
+
+    def paint(picture: np.ndarray) -> np.ndarray:
+        nonlocal pictures
+        if pictures is None:
+            size = picture.shape[1], picture.shape[0]
+            painter = Painter(network, choose_device("cpu"), size, guides=entry.guides)
+            pictures = stylize(track_motion(batches()), painter)
+        waiting.append(torch.from_numpy(picture).permute(2, 0, 1)[None])
+        return next(pictures).pictures[0].permute(1, 2, 0).numpy()
+
+    return paint
+
+
+def make_cases(args: argparse.Namespace, seed: int, cases: Path) -> None:
+    """All cases of one seed; with `--own` each in the next of the styles that ship."""
+    bench = load_bench(args.bench)
+    names = sorted(manifest()["styles"])
+    for number, spec in enumerate(bench.SUITE):
+        if args.own:
+            name = names[number % len(names)]
+            bench.STYLES[name] = painted(name)
+            spec = (*spec[:3], name, *spec[4:])
+        bench.build_case(number, spec, str(args.videos), str(cases), seed)
+
+
 def run_seed(
     args: argparse.Namespace, seed: int, folder: Path, networks: tuple[FeatureNetwork, TrainedFusion]
 ) -> dict[str, float]:
@@ -149,8 +204,7 @@ def run_seed(
     cases, results = folder / f"cases{seed}", folder / f"results{seed}"
     results.mkdir(parents=True, exist_ok=True)
     if not cases.is_dir():
-        make = ["make", "--videos", str(args.videos), "--out", str(cases), "--seed", str(seed)]
-        subprocess.run([sys.executable, str(args.bench), *make], check=True, stdout=subprocess.DEVNULL)
+        make_cases(args, seed, cases)
     folders = [case for case in sorted(cases.iterdir()) if case.is_dir()]
     runs = [
         run_command(case, results) if args.command else run_case(case, results, *networks) for case in folders
@@ -178,6 +232,7 @@ def main() -> None:
     parser.add_argument("--videos", type=Path, required=True, help="the clips it makes its cases of")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 7])
     parser.add_argument("--folder", type=Path, help="where to keep cases and results (default: thrown away)")
+    parser.add_argument("--own", action="store_true", help="paint the cases in the styles that ship")
     parser.add_argument("--command", action="store_true", help="run `vidstyle check` on the files")
     args = parser.parse_args()
 

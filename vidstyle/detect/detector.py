@@ -35,7 +35,7 @@ HISTORY = 30
 """Frames before one that tell what is usual."""
 RECENT = 12
 """Frames over which the source's noise and the style's contrast are measured."""
-EXCHANGED = 0.65
+EXCHANGED = 0.55
 """How surely (see `exchange`) two pictures must have been exchanged ..."""
 GROSS = 3.0
 """... but a frame with a higher score than this has another fault, and says nothing of its neighbour."""

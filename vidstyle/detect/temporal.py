@@ -25,8 +25,10 @@ LEAST_OVERLAP = 0.25
 CLEARLY_APART = 1.5
 """Grey levels, summed over the colours, by which a pixel must differ between two places in a video, beyond what its
 neighbours differ there, to tell whose picture it is."""
-LEAST_APART = 60
-"""Pixels of which that must be true."""
+LEAST_APART = 50
+"""Pixels of which that must be true ..."""
+CHANCE = 0.2
+"""... and what is taken from the certainty if they are no more: few may agree by chance."""
 DISPLACED = (0.6, 1.6)
 """How far, where 1 is all the way, a picture lies towards the place of another that it was exchanged with."""
 TOLERANCES = (6.0, 16.0)
@@ -268,7 +270,7 @@ def exchange(first: Sight, second: Sight, at_first: Reference, at_second: Refere
     way = at_second.styled[COLORS] - at_first.styled[COLORS]
     doubt = at_first.spread[COLORS].sum(0) + at_second.spread[COLORS].sum(0)
     clear = at_first.supported & at_second.supported & (np.abs(way).sum(0) > CLEARLY_APART + doubt)
-    if np.count_nonzero(clear) < LEAST_APART:
+    if (count := np.count_nonzero(clear)) < LEAST_APART:
         return 0.0
     way = way[:, clear]
     shares = []
@@ -278,7 +280,7 @@ def exchange(first: Sight, second: Sight, at_first: Reference, at_second: Refere
         if not DISPLACED[0] < along / float((way * way).sum()) < DISPLACED[1]:
             return 0.0
         shares.append(along**2 / float((way * way).sum() * (deviation * deviation).sum()))
-    return min(shares)
+    return min(shares) - CHANCE * (LEAST_APART / count) ** 0.5
 
 
 def displacement(styled: Array, back: Array) -> float:
