@@ -38,6 +38,9 @@ LEAST_TEST = 0.3
 """Share of the picture in which the neighbours of a good frame must be trusted to learn from it."""
 MOST_SURPRISE = 8.0
 LEAST_SURPRISE = 0.5
+MISMATCH = (10.0, 24.0)
+"""Grey levels of mismatch that cost most of the confidence: least, and most in noisy sources. A neighbour from before
+a change of exposure is to count little beside one from after it."""
 SMALLEST_FLOW = 16
 """Pixels of the shorter side under which there is no flow: pictures are carried as they are."""
 
@@ -98,7 +101,7 @@ def _confidence(here: Array, fetched: Array, there: Array, back: Array) -> Array
     large displacement optical flow".
     """
     error = cv2.GaussianBlur(np.abs(fetched - here).max(2), (0, 0), 1.2)
-    scale = max(10.0, 2.5 * float(np.median(error)))
+    scale = min(max(MISMATCH[0], 2.5 * float(np.median(error))), MISMATCH[1])
     returned = warp(back, there)
     mismatch = ((there + returned) ** 2).sum(2)
     allowed = 0.01 * ((there**2).sum(2) + (returned**2).sum(2)) + 0.5

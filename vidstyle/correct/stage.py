@@ -23,15 +23,15 @@ LEAST_CONFIDENCE = 0.05
 """A neighbour that can be trusted in less than this share of the picture is no help."""
 BLIND_CONFIDENCE = 0.5
 """The same where nothing but the repair itself can tell how the frame should look."""
-EXCHANGE_REACH = 2
-"""Frames apart that two bad frames may have been mistaken for each other."""
+DISPLACED = "displaced"
+"""The detector's word for a frame that came in a neighbour's place."""
 
 ERROR_FLOOR = 0.2
 SCORE_FLOOR = 0.1
 """Below these, smaller is not better."""
 PREFERENCES = {
     "keep": 0.7,
-    "exchange": 0.5,
+    "exchange": 0.1,
     "gain": 0.4,
     "unmix": 0.25,
     "offset": 0.6,
@@ -166,6 +166,8 @@ def repairs(
     others = [
         to_levels(f.styled)
         for f in (*past, *future)
-        if f.shot == frame.shot and f.verdict.flagged and abs(f.index - frame.index) <= EXCHANGE_REACH
+        if abs(f.index - frame.index) == 1
+        and DISPLACED in f.verdict.reasons
+        and DISPLACED in frame.verdict.reasons
     ]
     return tuple(c.index for c in carried), candidates(to_levels(frame.styled), source, made, others)

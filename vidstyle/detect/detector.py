@@ -36,9 +36,9 @@ HISTORY = 30
 RECENT = 12
 """Frames over which the source's noise and the style's contrast are measured."""
 EXCHANGED = 0.55
-"""How surely (see `exchange`) two pictures must have been exchanged ..."""
+"""How surely (see `exchange`) two pictures must have been exchanged to be called displaced. They are bad for it ..."""
 GROSS = 3.0
-"""... but a frame with a higher score than this has another fault, and says nothing of its neighbour."""
+"""... if neither has a higher score than this: another fault may look alike, and says nothing of a neighbour."""
 CONTEXT_FRAMES = 2 * HISTORY + 2 * RECENT + REACH
 """So many frames after a start in the middle of a video the scores are those of an undisturbed run."""
 
@@ -75,7 +75,9 @@ class _Frame:
     """Score of the screening."""
     suspect: bool = False
     exchanged: float = 0.0
-    """How surely it and a neighbour came in each other's place."""
+    """How surely it and a neighbour came in each other's place ..."""
+    beside_gross: bool = False
+    """... and whether one of them has another fault."""
 
 
 def detect(
@@ -242,9 +244,8 @@ class _Detector:
 
         score, scores = weigh(finding)
         sure = decision.certain(sight.source, sight.styled, reference, frame.invalid)
-        if sure is None and frame.exchanged > EXCHANGED:
-            sure = "displaced"
-        score = total(score, sure)
+        displaced = sure is None and frame.exchanged > EXCHANGED
+        score = total(score, "displaced" if displaced and not frame.beside_gross else sure)
         flagged = score > 1
         source, styled = frame.source, frame.styled
         frame.source = frame.styled = None
@@ -260,7 +261,9 @@ class _Detector:
             verdict=Verdict(
                 score=score,
                 flagged=flagged,
-                reasons=decision.reasons(scores, finding, sure) if flagged else (),
+                reasons=decision.reasons(scores, finding, "displaced" if displaced else sure)
+                if flagged
+                else (),
                 cues={name: float(s) / decision.THRESHOLD for name, s in zip(NAMES, scores, strict=True)},
                 region=decision.region(finding, (styled.shape[2], styled.shape[1])) if flagged else None,
                 reference="none" if reference is None else "both" if reference.both_sides else "one side",
@@ -273,11 +276,11 @@ class _Detector:
         frame, following = self._frames[number], self._frames.get(number + 1)
         if following is None or frame.reference is None or following.reference is None:
             return
-        if max(frame.screening, following.screening) > GROSS:
-            return
         found = exchange(frame.sight, following.sight, frame.reference, following.reference)
         for there in (frame, following):
-            there.exchanged = max(there.exchanged, found)
+            if found > there.exchanged:
+                there.exchanged = found
+                there.beside_gross = max(frame.screening, following.screening) > GROSS
 
     def _recent(self, number: int) -> list[_Frame]:
         return [
