@@ -27,7 +27,9 @@ from torch import Tensor, nn
 from vidstyle.errors import InputError, ResourceError, UsageError, VidstyleError
 from vidstyle.models.any_style import AnyStyle
 from vidstyle.models.dcgan import NoiseGenerator
+from vidstyle.models.generator import Generator
 from vidstyle.training.data import find, read, still_guides
+from vidstyle.training.losses import YUV
 from vidstyle.training.recipes.adversarial import GENERATORS
 from vidstyle.training.state import read_state
 from vidstyle.training.teachers import TEACHERS
@@ -75,6 +77,8 @@ def network_of(state: dict[str, Any], name: str, style: str) -> tuple[nn.Module,
         built.setdefault("guides", list(TEACHERS[style].guides) if style in TEACHERS else [])
     network = NETWORKS[built["network"]](**built["settings"])
     network.load_state_dict(state["averages"][name])
+    if style in TEACHERS and TEACHERS[style].grey and isinstance(network, Generator):
+        take_colour(network)
     return network.eval().requires_grad_(False), built
 
 
@@ -102,6 +106,16 @@ def export(
     manifest["styles" if built["network"] == "generator" else "networks"][style] = entry
     write(manifest_file, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
     return entry
+
+
+def take_colour(network: Generator) -> None:
+    """Have all three channels show the luma of what the network painted, in place."""
+    with torch.no_grad():
+        luma = torch.tensor(YUV[0])
+        layers = [network.out] if network.mix is None else [network.out, network.mix]
+        for weights in (values for layer in layers for values in layer.parameters()):
+            channels = weights.view(3, -1)
+            channels.copy_((luma @ channels).expand_as(channels))
 
 
 def write(path: Path, data: bytes) -> None:

@@ -59,7 +59,7 @@ def distillation(args: argparse.Namespace) -> Recipe:
     teacher = TEACHERS[args.style]
     settings = chosen(args, DistillationSettings, generator=dict(teacher.generator))
     pairs = paint(args, teacher, settings.crop + SHIFT)
-    return Distillation(settings, pairs, teacher.guides, args.begin_with, teacher.grey)
+    return Distillation(settings, pairs, teacher.guides, args.begin_with)
 
 
 def pix2pix(args: argparse.Namespace) -> Recipe:

@@ -136,6 +136,19 @@ def test_a_network_that_paints_differently_is_refused(script: ModuleType) -> Non
         script.compared("The file", [torch.rand(1, 3, 4, 4)], [torch.zeros(1, 3, 4, 4)])
 
 
+def test_a_drawing_loses_its_colour_and_keeps_its_luma(script: ModuleType, tmp_path: Path) -> None:
+    network = Generator(channels=8, blocks=1, edge_channels=8, mix_skip=True).requires_grad_(False)
+    frames, guides = torch.rand(1, 3, 16, 16), torch.rand(1, 1, 16, 16)
+    for values in network.out.parameters():
+        values.add_(0.1 * torch.randn_like(values))
+    before = network(frames, guides)
+    script.take_colour(network)
+    after = network(frames, guides)
+    luma = torch.einsum("c,nchw->nhw", torch.tensor((0.299, 0.587, 0.114)), before)
+    assert (before - before[:, :1]).abs().max() > 0.1
+    assert torch.allclose(after, luma[:, None].expand_as(after), atol=1e-5)
+
+
 def test_weights_that_are_no_numbers_are_not_shipped(script: ModuleType, tmp_path: Path) -> None:
     run_of(script, "unet", tmp_path / "run")
     state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)

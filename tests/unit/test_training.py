@@ -145,18 +145,6 @@ def test_a_style_of_another_size_cannot_be_begun_with() -> None:
         begin_with(Generator(channels=16), ["strokes"], "watercolor")
 
 
-def test_a_grey_style_stays_grey(pairs: list[Pair], tmp_path: Path) -> None:
-    settings = DistillationSettings(crop=48, batch=2, precision="fp32", generator={**TINY, "mix_skip": True})
-    run = Trainer(Distillation(settings, PaintedPairs(pairs, 1), grey=True), tmp_path)
-    for _ in range(3):
-        run.advance()
-    for network in (run.engine.modules["generator"], run.engine.averages["generator"]):
-        with torch.no_grad():
-            painted = network(torch.rand(1, 3, 32, 32), torch.rand(1, 1, 32, 32))
-        tint = painted - painted[:, :1]
-        assert float((tint - tint.mean((2, 3), keepdim=True)).abs().max()) < 0.02
-
-
 @pytest.mark.parametrize("end", ["time", "stop"])
 def test_a_limit_or_a_stop_saves(pairs: list[Pair], tmp_path: Path, end: str) -> None:
     run = trainer(pairs, tmp_path)

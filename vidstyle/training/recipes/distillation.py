@@ -66,7 +66,6 @@ class Distillation(Recipe):
     pairs   painted by the teacher, at least SHIFT pixels larger than the crop
     guides  names of their guide planes, for the manifest
     begin   style whose weights to begin with; its guides and mix_skip may differ
-    grey    keep the generator from painting in colour, but for a tint of the whole picture
 
     Raises UsageError if there is no such style or its network has another size.
     """
@@ -79,16 +78,13 @@ class Distillation(Recipe):
         pairs: PaintedPairs,
         guides: Sequence[str] = (STROKES,),
         begin: str | None = None,
-        grey: bool = False,
     ) -> None:
         torch.manual_seed(settings.seed)
-        self.settings, self.pairs, self.grey = settings, pairs, grey
+        self.settings, self.pairs = settings, pairs
         self.steps = settings.distil_steps + settings.critic_steps + settings.adversarial_steps
         generator = Generator(guide_channels=len(guides), **settings.generator)
         if begin:
             begin_with(generator, guides, begin)
-        if grey:
-            take_colour(generator)
         self._built = {"network": "generator", "settings": generator.settings, "guides": list(guides)}
         critic = Discriminator()
         self.networks = {"generator": generator, "critic": critic}
@@ -197,8 +193,6 @@ class Distillation(Recipe):
         difference = painted[:half, :, same[0], same[1]] - again[:, :, moved[0], moved[1]]
         terms["temporal"] = settings.temporal_weight * difference.abs().mean()
         norm = engine.update("generator", torch.stack(list(terms.values())).sum())
-        if self.grey:
-            take_colour(engine.modules["generator"])
         return painted.detach(), {name: value.detach() for name, value in terms.items()} | {"gradient": norm}
 
     def _train_critic(self, batch: Sample, painted: Tensor, engine: Engine) -> dict[str, Tensor]:
@@ -247,17 +241,6 @@ def begin_with(network: Generator, guides: Sequence[str], style: str) -> None:
         raise UsageError(
             f"The network of {style} has another size.", hint="begin with another style"
         ) from error
-
-
-@torch.no_grad()
-def take_colour(generator: nn.Module) -> None:
-    """Give the three channels of the output equal weights, their mean, in place; each keeps its own bias."""
-    assert isinstance(generator, Generator)
-    assert generator.mix is not None
-    out, mix = generator.out.weight, generator.mix.weight
-    channels = out.view(3, 4, *out.shape[1:])
-    channels.copy_(channels.mean(0, keepdim=True))
-    mix.copy_(mix.mean(0, keepdim=True))
 
 
 def _inner(logits: Tensor) -> Tensor:

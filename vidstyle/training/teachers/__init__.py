@@ -28,7 +28,7 @@ class Teacher:
     generator: dict[str, int | bool] = field(default_factory=dict)
     """Settings of the generator that differ from its defaults, but for `guide_channels`."""
     grey: bool = False
-    """Whether the three channels of its pictures differ by no more than a constant."""
+    """Whether it draws without colour: what little a generator has kept of the source's is taken away at export."""
 
 
 TEACHERS = {
