@@ -6,12 +6,15 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
 from vidstyle.correct.candidates import Candidate, candidates
 from vidstyle.correct.donors import blend, calibrated, carry, to_levels, to_picture
-from vidstyle.frames import CheckedFrame, FinishedFrame
+from vidstyle.correct.pyramid import Array
+from vidstyle.frames import CheckedFrame, FinishedFrame, Judge
 
 WINDOW_FRAMES = 8
 """How far away, in frames, a good neighbour may be; so many finished frames, and frames to come, are held."""
@@ -26,6 +29,10 @@ BLIND_CONFIDENCE = 0.5
 DISPLACED = "displaced"
 """The detector's word for a frame that came in a neighbour's place."""
 
+SMALL = 0.25
+"""Share of the picture under which it is tried to repair nothing but the region of a fault."""
+AROUND = 1 / 16
+"""How far a repair may reach beyond the region of a fault, as a share of the picture's long side."""
 ERROR_FLOOR = 0.2
 SCORE_FLOOR = 0.1
 """Below these, smaller is not better."""
@@ -116,29 +123,51 @@ def _mend(
 
     donors, made = repairs(frame, past, future)
     best, least = kept, 0.0
+    mask = _surroundings(frame)
     for candidate in made:
-        score, picture = frame.verdict.score, frame.styled
-        if candidate.method != "keep":
-            picture = to_picture(candidate.picture, frame.styled)
-            score = judge(picture)
-            if score >= MARGIN * frame.verdict.score:
-                continue
+        if candidate.method == "keep":
+            least = _cost(candidate, frame.verdict.score)
+            continue
+        picture, score = _tried(frame, judge, candidate, mask)
+        if score >= MARGIN * frame.verdict.score:
+            continue
         cost = _cost(candidate, score)
-        if candidate.method == "keep" or cost < least:
+        if cost < least:
             least = cost
-            best = (
-                kept
-                if candidate.method == "keep"
-                else replace(
-                    kept,
-                    picture=picture,
-                    action="repaired",
-                    method=candidate.method,
-                    donors=donors,
-                    score_after=score,
-                )
+            best = replace(
+                kept,
+                picture=picture,
+                action="repaired",
+                method=candidate.method,
+                donors=donors,
+                score_after=score,
             )
     return best
+
+
+def _tried(
+    frame: CheckedFrame, judge: Judge, candidate: Candidate, mask: Array | None
+) -> tuple[Tensor, float]:
+    """A repair and its score: only around a small fault if nothing is wrong then, else of the whole frame."""
+    if mask is not None:
+        styled = to_levels(frame.styled)
+        picture = to_picture(styled + mask * (candidate.picture - styled), frame.styled)
+        if (score := judge(picture)) < 1:
+            return picture, score
+    picture = to_picture(candidate.picture, frame.styled)
+    return picture, judge(picture)
+
+
+def _surroundings(frame: CheckedFrame) -> Array | None:
+    """[H, W, 1], 1 at a fault and a little around it, feathered; None unless the fault is small."""
+    x, y, columns, rows = frame.verdict.region or (0, 0, 0, 0)
+    height, width = frame.styled.shape[1:]
+    if not 0 < columns * rows < SMALL * height * width:
+        return None
+    around = max(1, round(AROUND * max(height, width)))
+    mask = np.zeros((height, width), np.float32)
+    mask[max(0, y - around) : y + rows + around, max(0, x - around) : x + columns + around] = 1
+    return cv2.GaussianBlur(mask, (0, 0), around / 3)[..., None]
 
 
 def _cost(candidate: Candidate, score: float) -> float:
