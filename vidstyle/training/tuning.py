@@ -28,6 +28,8 @@ JUDGED = 4
 JUDGE_EVERY = 15.0
 """Seconds between two judgements."""
 RATE = 6e-4
+STILLNESS = 20.0
+"""Weight of painting the same scene alike a moment later; with less, plain walls swim."""
 HELD = 2
 """Pictures kept for the samples."""
 MOST_PICTURES = 60
@@ -79,7 +81,13 @@ class Tuner:
         torch.manual_seed(seed)
         batch = 16 if device.type == "cuda" else 6
         fast = device.type == "cuda" or has_fast_bfloat16()
-        settings = AnyStyleSettings(styles=1, batch=batch, rate=RATE, precision="bf16" if fast else "fp32")
+        settings = AnyStyleSettings(
+            styles=1,
+            batch=batch,
+            rate=RATE,
+            temporal_weight=STILLNESS,
+            precision="bf16" if fast else "fp32",
+        )
         random = np.random.default_rng(seed)
         pairs = [paint(one, UNPAINTED, random) for one in pictures[:: -(-len(pictures) // MOST_PICTURES)]]
         pairs = [pair for pair in pairs if min(pair.size) >= settings.crop + SHIFT]
