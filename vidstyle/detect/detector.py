@@ -225,11 +225,13 @@ class _Detector:
         finding, frame.finding = frame.finding, None
         assert examine is not None and finding is not None
         if suspects:
-            reference = self._referee.refer(
+            cleaner = self._referee.refer(
                 self._sight, number, tolerance=self._tolerance(number), without=suspects
             )
-            examine = self._examiner(number, reference, suspects)
-            finding = examine(sight.styled, frame.looks.styled if frame.looks else None)
+            if cleaner is not None or reference is None:  # a doubtful reference is better than none
+                reference = cleaner
+                examine = self._examiner(number, reference, suspects)
+                finding = examine(sight.styled, frame.looks.styled if frame.looks else None)
         history = self._history(number, number + REACH, trusted=True)
         weigh = self._weigher(number, reference, history, screening=False)
 

@@ -14,7 +14,7 @@ from vidstyle.models.fusion import FusionNetwork
 
 AROUND = (-4, -3, -2, -1, 1, 2, 3, 4)
 """The frames near one whose screening scores are looked at."""
-ONE_SIDED_DOUBT = 1.7
+ONE_SIDED_DOUBT = 1.0
 """Taken from the logit where there are neighbours on one side only: clips begin with their least steady frames. A
 third of the false alarms on the anomaly bench were there."""
 NUMBERS = 2 * len(NAMES) + len(AROUND) + 8
