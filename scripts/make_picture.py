@@ -3,6 +3,7 @@
 
 python scripts/make_picture.py checkpoints/samples/oil.jpg --style oil         source above, painted below
 python scripts/make_picture.py checkpoints/samples/styles.jpg --style all      a sheet of all styles
+python scripts/make_picture.py checkpoints/samples/any.jpg --style a.jpg b.jpg ...   or of some pictures as styles
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def pictures(path: Path, indices: tuple[int, ...]) -> list[np.ndarray]:
 
 def painted(source: Path, style: str, folder: Path) -> list[np.ndarray]:
     """The FRAMES of the clip in this style."""
-    result = folder / f"{style}.mkv"
+    result = folder / f"{Path(style).stem}.mkv"
     settings = Settings(
         style=StyleSettings(style=style),
         check=CheckSettings(detect=False),
@@ -63,7 +64,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("output", type=Path)
-    parser.add_argument("--style", choices=["all", *available()], default="oil")
+    parser.add_argument("--style", nargs="+", default=["oil"], help="styles, pictures, or `all` that ship")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -71,11 +72,11 @@ def main() -> None:
         drawing = [sys.executable, str(ROOT / "scripts/make_sample.py"), str(source), "--size", "640x360"]
         subprocess.run(drawing, check=True)
         views = [pictures(source, FRAMES)]
-        if arguments.style == "all":
-            views += [painted(source, style, folder) for style in available()]
+        styles = available() if arguments.style == ["all"] else arguments.style
+        views += [painted(source, style, folder) for style in styles]
+        if len(styles) > 1:
             sheet(views).save(arguments.output, quality=82)
         else:
-            views.append(painted(source, arguments.style, folder))
             Image.fromarray(np.vstack([np.hstack(row) for row in views])).save(arguments.output, quality=90)
 
 
