@@ -35,7 +35,7 @@ HISTORY = 30
 """Frames before one that tell what is usual."""
 RECENT = 12
 """Frames over which the source's noise and the style's contrast are measured."""
-EXCHANGED = 0.55
+EXCHANGED = 0.53
 """How surely (see `exchange`) two pictures must have been exchanged to be called displaced. They are bad for it ..."""
 GROSS = 3.0
 """... if neither has a higher score than this: another fault may look alike, and says nothing of a neighbour."""

@@ -27,7 +27,7 @@ CLEARLY_APART = 1.5
 neighbours differ there, to tell whose picture it is."""
 LEAST_APART = 50
 """Pixels of which that must be true ..."""
-CHANCE = 0.2
+CHANCE = 0.3
 """... and what is taken from the certainty if they are no more: few may agree by chance."""
 DISPLACED = (0.6, 1.6)
 """How far, where 1 is all the way, a picture lies towards the place of another that it was exchanged with."""
