@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,10 +47,14 @@ def vidstyle_as_anybody(*arguments: str | Path) -> subprocess.CompletedProcess[s
     )
 
 
-def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
-    """`vidstyle ARGUMENTS` in a process group of its own, to be disturbed."""
+def start(*arguments: str | Path, hang_up: signal.Handlers = signal.SIG_DFL) -> subprocess.Popen[bytes]:
+    """`vidstyle ARGUMENTS` in a process group of its own, to be disturbed.
+
+    hang_up: what becomes of SIGHUP, which the tests' own shell may have told them to ignore.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", "vidstyle", *map(str, arguments)],
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, hang_up),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -146,11 +146,7 @@ def test_signals_end_the_run_in_order(
 
 
 def test_a_run_under_nohup_outlives_its_terminal(sample: Path, tmp_path: Path) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup hands it down
-    try:
-        process = start(sample, "-o", tmp_path / "out.mkv", "--end", "30f")
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    process = start(sample, "-o", tmp_path / "out.mkv", "--end", "30f", hang_up=signal.SIG_IGN)
     for _ in range(6):
         time.sleep(0.5)
         process.send_signal(signal.SIGHUP)
