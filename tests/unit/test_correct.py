@@ -281,6 +281,7 @@ def test_two_frames_in_each_others_place_change_back_if_the_detector_says_so(tol
                 score=5.0,
                 flagged=f.index in (14, 15),
                 reasons=("displaced",) if told else ("color",),
+                region=(40, 30, 8, 8),
             ),
             judge=_distance(clean[f.index]),
         )

@@ -148,8 +148,11 @@ def _mend(
 def _tried(
     frame: CheckedFrame, judge: Judge, candidate: Candidate, mask: Array | None
 ) -> tuple[Tensor, float]:
-    """A repair and its score: only around a small fault if nothing is wrong then, else of the whole frame."""
-    if mask is not None:
+    """A repair and its score: only around a small fault if nothing is wrong then, else of the whole frame.
+
+    Of a frame that came in another's place all is wrong, however little of it shows.
+    """
+    if mask is not None and candidate.method != "exchange":
         styled = to_levels(frame.styled)
         picture = to_picture(styled + mask * (candidate.picture - styled), frame.styled)
         if (score := judge(picture)) < 1:
