@@ -294,7 +294,8 @@ def test_two_frames_in_each_others_place_change_back_if_the_detector_says_so(tol
 
 
 def _distance(clean: Tensor) -> Judge:
-    return lambda picture: 0.2 + float((picture.float() - clean.float()).abs().mean())
+    """Lenient: what is wrong in most of a picture hardly counts."""
+    return lambda picture: 0.2 + 0.01 * float((picture.float() - clean.float()).abs().mean())
 
 
 @pytest.mark.parametrize("size", [(5, 5), (12, 40), (40, 12), (180, 100)])
