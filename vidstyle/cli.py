@@ -19,6 +19,7 @@ from vidstyle import __version__
 from vidstyle.batch import Batch, Job, Outcome, find_jobs
 from vidstyle.errors import Interrupted, UsageError, VidstyleError, explain
 from vidstyle.events import Event, Note, RunFinished
+from vidstyle.library_exit import tell_before_libraries_end_the_process
 from vidstyle.settings import (
     PRECISIONS,
     PROGRESS_MODES,
@@ -525,17 +526,25 @@ def _on_signals(handler: Callable[[int, object], NoReturn]) -> Iterator[None]:
             signal.signal(number, earlier)
 
 
-def _importing() -> AbstractContextManager[None]:
+@contextmanager
+def _importing() -> Iterator[None]:
     """While the heavy libraries load, a signal ends the process at once: they would swallow what is raised in them.
 
-    Nothing has been begun then.
+    Nothing has been begun then. From then on they may end the process themselves, and only for want of memory.
     """
 
     def leave(number: int, _: object) -> NoReturn:
         _complain(Interrupted(number))
         os._exit(128 + number)
 
-    return _on_signals(leave)
+    def memory_ran_out() -> int:
+        told = explain(MemoryError())
+        _complain(told)
+        return told.exit_code
+
+    with _on_signals(leave):
+        yield
+    tell_before_libraries_end_the_process(memory_ran_out)
 
 
 def _signals_end_the_run() -> AbstractContextManager[None]:
