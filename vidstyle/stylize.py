@@ -149,10 +149,15 @@ class Painter:
             return
         tile = (self._tile or max(size)) // 2
         if tile < SMALLEST_TILE:
+            instead = (
+                ", or use --device cpu"
+                if self._choice.device.type == "cuda"
+                else " or make the video smaller"
+            )
             raise ResourceError(
                 "Memory does not suffice to paint pictures of this size.",
                 name=str(self._choice.device),
-                hint="close other programs, or use --device cpu",
+                hint=f"close other programs{instead}",
             )
         self._tile = tile
         self._note(f"Memory ran out: painting in tiles of {tile} pixels from here on.")

@@ -150,7 +150,7 @@ def test_out_of_memory_on_the_smallest_tile_is_an_error_to_act_on() -> None:
     batch = make_batch(1, 200, 200)
     with pytest.raises(ResourceError) as caught:
         painter_for(batch, Fails(iter([no_memory()] * 20)).eval(), note=lambda _: None).paint(batch)
-    assert caught.value.hint
+    assert caught.value.hint == "close other programs or make the video smaller"
 
 
 def test_other_errors_of_the_network_are_not_hidden() -> None:
