@@ -126,10 +126,11 @@ def measure(
     if of_teacher is not None:
         row["of_teacher"] = of_teacher
     row["edges"] = mean(measures.edge_ssim(s, p) for s, p in shown)
-    row["content"] = mean(distance.content(s, p) for s, p in shown)
+    maps = [(distance.maps(s), distance.maps(p)) for s, p in shown]
+    row["content"] = mean(distance.content(s, p) for s, p in maps)
     if has_style:
-        row["style_distance"] = mean(distance.style(p) for _, p in shown)
-        row["source_style_distance"] = mean(distance.style(s) for s, _ in shown)
+        row["style_distance"] = mean(distance.style(p) for _, p in maps)
+        row["source_style_distance"] = mean(distance.style(s) for s, _ in maps)
     return row
 
 

@@ -73,12 +73,13 @@ def test_the_style_set_itself_has_no_style_distance() -> None:
 
     frame, other = pan(1)[0], 255 - pan(1)[0]
     distance = StyleDistance(features, [frame])
-    assert distance.style(frame) == pytest.approx(0, abs=1e-6)
-    assert distance.style(other) > 0.1
+    of_frame, of_other = distance.maps(frame), distance.maps(other)
+    assert distance.style(of_frame) == pytest.approx(0, abs=1e-6)
+    assert distance.style(of_other) > 0.1
     between = StyleDistance(features, [frame, other])
-    assert 0 < between.style(frame) < distance.style(other)
-    assert distance.content(frame, frame) == 0
-    assert distance.content(frame, other) > 0.1
+    assert 0 < between.style(of_frame) < distance.style(of_other)
+    assert distance.content(of_frame, of_frame) == 0
+    assert distance.content(of_frame, of_other) > 0.1
 
 
 def test_the_script_prints_all_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,21 +111,22 @@ class StyleDistance:
 
     def __init__(self, features: Features, pictures: Sequence[Frame]) -> None:
         self._features = features
-        grams = [[losses.gram(maps) for maps in self._maps(picture)] for picture in pictures]
+        grams = [[losses.gram(maps) for maps in self.maps(picture)] for picture in pictures]
         self._wanted = [torch.stack(layer).mean(0) for layer in zip(*grams, strict=True)]
 
     @torch.no_grad()
-    def _maps(self, frame: Frame) -> list[Tensor]:
+    def maps(self, frame: Frame) -> list[Tensor]:
+        """The feature maps that the distances below are between."""
         return self._features(
             torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None].float() / 255
         )
 
-    def style(self, frame: Frame) -> float:
+    def style(self, maps: Sequence[Tensor]) -> float:
         """||A - B|| / ||B||, mean over the layers."""
-        found = [losses.gram(maps) for maps in self._maps(frame)]
+        found = [losses.gram(layer) for layer in maps]
         distances = [(a - b).norm() / b.norm() for a, b in zip(found, self._wanted, strict=True)]
         return float(torch.stack(distances).mean())
 
-    def content(self, source: Frame, painted: Frame) -> float:
+    def content(self, source: Sequence[Tensor], painted: Sequence[Tensor]) -> float:
         """Relative squared distance of the deepest maps."""
-        return float(losses.content(self._maps(painted)[-1:], self._maps(source)[-1:]))
+        return float(losses.content(painted[-1:], source[-1:]))
