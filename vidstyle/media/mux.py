@@ -8,8 +8,8 @@ from __future__ import annotations
 import heapq
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +26,16 @@ from vidstyle.media.containers import Container, open_output
 from vidstyle.media.encode import EncodeSettings, Encoding
 from vidstyle.media.open import open_input, video_stream
 from vidstyle.media.store import EncodedPacket, Segment, read_packets
-from vidstyle.media.tracks import ConvertText, Copy, CopyPicture, CopySubtitles, Reencode, Timeline, Track
+from vidstyle.media.tracks import (
+    ConvertText,
+    Copy,
+    CopyPicture,
+    CopySubtitles,
+    Reencode,
+    Timeline,
+    Track,
+    pauses,
+)
 
 _PRIMING_SECONDS = Fraction(1, 10)
 """Sound that begins less than this before zero is the run-in of its decoder, which players cut off."""
@@ -80,16 +89,16 @@ def join(
             video = _add_video(output, encoding, container, display_matrix)
             painted = video_stream(original, max_pixels=sys.maxsize)  # whatever is there was painted already
             _copy_tags(painted, video, timeline)
-            tracks = _Tracks(output, original, source, container, timeline, note)
+            end = (segments[-1].last_pts + segments[-1].last_duration) * encoding.time_base
+            tracks = _Tracks(output, original, source, container, timeline, end, note)
             tracks.add_all(painted, settings)
             output.metadata.update(_kept_tags(original.metadata, timeline))
             _copy_chapters(original, output, container, timeline, note)
             packets = [_video_packets(segments, folder, encoding, video, timeline), tracks.packets()]
             if sound is not None:
                 lender = stack.enter_context(open_input(sound.path))
-                end = segments[-1].last_pts + segments[-1].last_duration
-                borrowed = _borrowed_timeline(timeline, sound, end * encoding.time_base)
-                loan = _Tracks(output, lender, sound.path, container, borrowed, note)
+                borrowed = _borrowed_timeline(timeline, sound, end)
+                loan = _Tracks(output, lender, sound.path, container, borrowed, end - sound.shift, note)
                 loan.add_sound()
                 packets.append(loan.packets())
             _write(output, video, heapq.merge(*packets, key=_time), note)
@@ -217,13 +226,16 @@ class _Tracks:
         source: Path,
         container: Container,
         timeline: Timeline,
+        end: Fraction,
         note: Note,
     ) -> None:
+        """end: of the pictures, in the input's time."""
         self.output = output
         self.original = original
         self.source = source
         self.container = container
         self.timeline = timeline
+        self.last = end
         self.note = note
         self.by_index: dict[int, Track] = {}
 
@@ -282,18 +294,42 @@ class _Tracks:
             self.note("The input is damaged; some of its sound or subtitles could not be read.")
 
     def _add_sound(self, stream: Stream) -> None:
-        codec = self.container.audio_codec
-        if self._fits(lambda output: _copy(stream, output)):
+        name = _codec(stream) or ""
+        fits = self._fits(lambda output: _copy(stream, output))
+        if fits and not (self._counts_samples(name) and self._pauses(stream)):
             self._place(stream, _copy(stream, self.output), Copy)
-        elif stream.codec_context is not None and self._fits(
-            lambda output: Reencode(output, stream, codec, self.timeline)
-        ):
-            track = Reencode(self.output, stream, codec, self.timeline)
+            return
+        codec, why = self.container.audio_codec, "cannot hold it"
+        if fits:
+            codec, why = name if name.startswith("pcm_") else codec, "has no room for its pauses"
+
+        def build(output: OutputContainer) -> Reencode:
+            return Reencode(
+                output,
+                stream,
+                codec,
+                self.timeline,
+                until=self.last,
+                from_start=self.container.fixed_rate,
+            )
+
+        if stream.codec_context is not None and self._fits(build):
+            track = build(self.output)
             _copy_tags(stream, track.stream, self.timeline)
             self.by_index[stream.index] = track
-            self.note(f"{_name(stream)} was encoded anew as {codec}: {self.container.name} cannot hold it.")
+            self.note(f"{_name(stream)} was encoded anew as {codec}: {self.container.name} {why}.")
         else:
             self.note(f"{_name(stream)} was left out: it cannot be read.")
+
+    def _counts_samples(self, codec: str) -> bool:
+        """Whether the container tells the time of this sound by counting its samples, so that pauses are lost."""
+        return self.container.fixed_rate or (
+            self.container.format in ("mp4", "mov") and codec.startswith("pcm_")
+        )
+
+    def _pauses(self, stream: Stream) -> bool:
+        packets = _packets_of(self.source, stream.index)
+        return pauses(packets, self.timeline, from_start=self.container.fixed_rate)
 
     def _add_subtitles(self, stream: Stream) -> None:
         codec = self.container.subtitle_codec
@@ -314,10 +350,11 @@ class _Tracks:
         if self.container.cover == "track" and self._fits(lambda output: _copy_cover(stream, output)):
             self._place(stream, _copy_cover(stream, self.output), CopyPicture)
             return
-        data = _first_packet(self.source, stream.index) if self.container.cover == "attachment" else None
-        if data:
+        with closing(_packets_of(self.source, stream.index)) as packets:
+            picture = next(packets, None) if self.container.cover == "attachment" else None
+        if picture is not None:
             suffix, kind = ("png", "image/png") if _codec(stream) == "png" else ("jpg", "image/jpeg")
-            self.output.add_attachment(f"cover.{suffix}", kind, data)
+            self.output.add_attachment(f"cover.{suffix}", kind, bytes(picture))
         else:
             self.note(f"The cover picture was left out: {self.container.name} cannot hold it.")
 
@@ -369,15 +406,14 @@ def _copy_cover(stream: Stream, output: OutputContainer) -> Stream:
     return copy
 
 
-def _first_packet(source: Path, index: int) -> bytes | None:
-    """Read with a container of its own: reading moves the place of all streams."""
+def _packets_of(source: Path, index: int) -> Generator[Packet[Any], None, None]:
+    """A track's packets, up to the first damage, read with a container of its own: reading moves the place of all."""
     with open_input(source) as container:
         stream = container.streams[index]
         for other in container.streams:
             other.discard = Discard.default if other.index == index else Discard.all
         with suppress(av.FFmpegError):
-            return next((bytes(packet) for packet in container.demux(stream) if packet.size), None)
-    return None
+            yield from (packet for packet in container.demux(stream) if packet.size)
 
 
 def _copy_tags(source: Stream, target: Stream, timeline: Timeline) -> None:

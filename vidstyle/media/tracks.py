@@ -21,6 +21,10 @@ _BITS_PER_CHANNEL = 96_000
 _SOUND_RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 _JUMP_SECONDS = Fraction(1, 2)
 """Times that go back further than this belong to another recording."""
+_PAUSE_SECONDS = Fraction(1, 50)
+"""Sound that begins so much later than the sound before it ends has paused; less is how containers round times."""
+_SILENCE_SECONDS = 1
+"""Silence is made in pieces of this length."""
 _ASS_FIELDS = 8
 """What stands before the text of an ASS line, each followed by a comma."""
 
@@ -40,6 +44,11 @@ class Timeline:
     def holds(self, time: Fraction) -> bool:
         """Whether what happens at this time of the input is kept."""
         return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
+
+    @property
+    def begin(self) -> Fraction:
+        """The time of the input at which the output begins."""
+        return -self.shift
 
     def cut(self, start: Fraction, end: Fraction) -> tuple[Fraction, Fraction] | None:
         """The kept part of a stretch of the input, still in the input's time; None if nothing is left."""
@@ -133,20 +142,53 @@ class CopySubtitles(Copy):
         return super().take(packet)
 
 
-class Reencode:
-    """Sound that the container does not take, encoded anew."""
+def pauses(packets: Iterable[Packet[Any]], timeline: Timeline, *, from_start: bool) -> bool:
+    """Whether a track of sound has holes in what is kept of it; `from_start`: or begins after the output."""
+    clock = _Clock()
+    until = timeline.begin if from_start else None
+    for packet in packets:
+        time = clock.next(packet.pts, packet.duration or 0, packet.time_base)
+        if time is None or not packet.duration or not timeline.holds(time * packet.time_base):
+            continue
+        if until is not None and time * packet.time_base - until > _PAUSE_SECONDS:
+            return True
+        until = (time + packet.duration) * packet.time_base
+    return False
 
-    def __init__(self, output: OutputContainer, source: Stream, codec: str, timeline: Timeline) -> None:
+
+class Reencode:
+    """Sound that the container does not take as it is, encoded anew, with silence where it pauses.
+
+    until       where the pictures end, in the input's time: silence is made no longer
+    from_start  with silence before it where it begins after the output
+    """
+
+    def __init__(
+        self,
+        output: OutputContainer,
+        source: Stream,
+        codec: str,
+        timeline: Timeline,
+        *,
+        until: Fraction,
+        from_start: bool,
+    ) -> None:
         self._decoder = cast(Any, source.codec_context)
         channels = min(self._decoder.layout.nb_channels, 2 if codec == "libmp3lame" else 8)
-        self.stream: Any = output.add_stream(codec, rate=_sound_rate(codec, self._decoder.sample_rate))
+        exact = codec.startswith("pcm_")
+        rate = self._decoder.sample_rate if exact else _sound_rate(codec, self._decoder.sample_rate)
+        self.stream: Any = output.add_stream(codec, rate=rate)
         encoder: Any = self.stream.codec_context
-        encoder.layout = _LAYOUTS[channels]
-        encoder.bit_rate = _BITS_PER_CHANNEL * channels
+        encoder.layout = self._decoder.layout if exact else _LAYOUTS[channels]
+        if not exact:
+            encoder.bit_rate = _BITS_PER_CHANNEL * channels
         encoder.open()
         self._tick = source.time_base or Fraction(1, self._decoder.sample_rate)
         self._timeline = timeline
         self._clock = _Clock()
+        self._longest = until
+        self._until = timeline.begin if from_start else None
+        """Where the sound has been written to, in the input's time."""
 
     def take(self, packet: Packet[Any]) -> Iterable[Packet[Any]]:
         return self._encode(packet)
@@ -161,11 +203,34 @@ class Reencode:
         ):  # damage is silence; so is a change to another kind of sound
             for frame in self._decoder.decode(packet):
                 tick = frame.time_base or self._tick  # what a decoder held back to the end may lack it
-                length = round(Fraction(frame.samples, frame.sample_rate) / tick)
-                time = self._clock.next(frame.pts, length, tick)
-                if time is not None and self._timeline.holds(time * tick):
-                    frame.pts, frame.time_base = time + self._timeline.ticks(tick), tick
-                    yield from self.stream.encode(frame)
+                length = Fraction(frame.samples, frame.sample_rate)
+                time = self._clock.next(frame.pts, round(length / tick), tick)
+                if time is None or not self._timeline.holds(time * tick):
+                    continue
+                yield from self._pause(frame, time * tick)
+                self._until = time * tick + length
+                yield from self._write(frame, time * tick)
+
+    def _pause(self, frame: av.AudioFrame, time: Fraction) -> Iterable[Packet[Any]]:
+        """Silence of the kind of `frame`, up to its time."""
+        if self._until is None or time - self._until <= _PAUSE_SECONDS:
+            return
+        rate = frame.sample_rate
+        missing = range(
+            round(self._until * rate), round(min(time, self._longest) * rate), _SILENCE_SECONDS * rate
+        )
+        for start in missing:
+            samples = min(_SILENCE_SECONDS * rate, missing.stop - start)
+            silence = av.AudioFrame(format=frame.format.name, layout=frame.layout.name, samples=samples)
+            silence.sample_rate = rate
+            for plane in silence.planes:
+                plane.update(bytes([128 if frame.format.name.startswith("u8") else 0]) * plane.buffer_size)
+            yield from self._write(silence, Fraction(start, rate))
+
+    def _write(self, frame: av.AudioFrame, time: Fraction) -> Iterable[Packet[Any]]:
+        frame.time_base = Fraction(1, frame.sample_rate)
+        frame.pts = math.ceil((time + self._timeline.shift) * frame.sample_rate)
+        return cast("list[Packet[Any]]", self.stream.encode(frame))
 
 
 class ConvertText:
