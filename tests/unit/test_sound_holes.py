@@ -1,4 +1,4 @@
-"""Sound that pauses or begins late stays with its pictures, also where a container only counts samples."""
+"""Sound that pauses, begins late or is longer than its pictures stays with them, whatever the container."""
 
 from __future__ import annotations
 
@@ -115,3 +115,20 @@ def test_a_pause_longer_than_the_pictures_is_not_filled(tmp_path: Path) -> None:
     source = without(whole.path, tmp_path / "in.mkv", (0.5, 0.6), later=36_000)
     passed = pass_through(source, tmp_path / "out.avi")
     assert passed.output.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm", ".avi"])  # copied, and encoded anew
+@pytest.mark.parametrize("seconds", [0.6, 1.8])
+def test_sound_shorter_or_longer_than_glued_pictures_stays_with_them(
+    seconds: float, suffix: str, tmp_path: Path
+) -> None:
+    sound = Sound("libmp3lame", seconds=seconds)
+    make_clip(tmp_path / "once.ts", frames=30, rate=Fraction(25), size=(64, 48), sounds=[sound])
+    glued = tmp_path / "glued.ts"
+    glued.write_bytes((tmp_path / "once.ts").read_bytes() * 3)
+    settings = EncodeSettings(codec="libvpx-vp9", preset=None, threads=1) if suffix == ".webm" else FAST
+    passed = pass_through(glued, tmp_path / f"out{suffix}", settings)
+    expected = {
+        int((1.2 * part + time / 100) / BIN) for part in range(3) for time in range(int(seconds * 100))
+    }
+    assert len(expected ^ loud(passed.output)) <= 8, passed.notes

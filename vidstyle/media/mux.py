@@ -35,6 +35,7 @@ from vidstyle.media.tracks import (
     Timeline,
     Track,
     pauses,
+    recordings,
 )
 
 _PRIMING_SECONDS = Fraction(1, 10)
@@ -44,6 +45,8 @@ _TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"}
 _FILE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id"}
 _STATISTICS_TAGS = ("bps", "number_of_", "_statistics_", "duration-")
 _MIN_TIMESCALE = 10_000
+_GLUED = {"mpegts", "mpeg"}
+"""Kinds of file that are still whole when several are written one behind the other."""
 _HEVC = av.Codec("hevc").id
 _STOP_SECONDS = 5
 """How far beyond a clip's end the input is read: its tracks need not be interleaved well."""
@@ -91,6 +94,8 @@ def join(
             _copy_tags(painted, video, timeline)
             end = (segments[-1].last_pts + segments[-1].last_duration) * encoding.time_base
             tracks = _Tracks(output, original, source, container, timeline, end, note)
+            if original.format.name in _GLUED:
+                tracks.shifts = recordings(_packets_of(source, painted.index), 1 / encoding.rate)
             tracks.add_all(painted, settings)
             output.metadata.update(_kept_tags(original.metadata, timeline))
             _copy_chapters(original, output, container, timeline, note)
@@ -237,6 +242,8 @@ class _Tracks:
         self.timeline = timeline
         self.last = end
         self.note = note
+        self.shifts: Sequence[Fraction] = ()
+        """Of the recordings that are glued together in the input."""
         self.by_index: dict[int, Track] = {}
 
     def add_all(self, painted: VideoStream, settings: EncodeSettings) -> None:
@@ -311,6 +318,7 @@ class _Tracks:
                 self.timeline,
                 until=self.last,
                 from_start=self.container.fixed_rate,
+                shifts=self.shifts,
             )
 
         if stream.codec_context is not None and self._fits(build):
@@ -329,7 +337,7 @@ class _Tracks:
 
     def _pauses(self, stream: Stream) -> bool:
         packets = _packets_of(self.source, stream.index)
-        return pauses(packets, self.timeline, from_start=self.container.fixed_rate)
+        return pauses(packets, self.timeline, self.shifts, from_start=self.container.fixed_rate)
 
     def _add_subtitles(self, stream: Stream) -> None:
         codec = self.container.subtitle_codec
@@ -368,7 +376,9 @@ class _Tracks:
 
     def _place(self, source: Stream, target: Stream, kind: type[Copy]) -> None:
         _copy_tags(source, target, self.timeline)
-        self.by_index[source.index] = kind(target, self.timeline, strict=self.container.fixed_rate)
+        self.by_index[source.index] = kind(
+            target, self.timeline, strict=self.container.fixed_rate, shifts=self.shifts
+        )
 
     def _fits(self, build: Callable[[OutputContainer], object]) -> bool:
         return _fits(self.container, build)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -67,28 +67,60 @@ class Track(Protocol):
         """What is to be written after the last one."""
 
 
+def recordings(pictures: Iterable[Packet[Any]], period: Fraction) -> list[Fraction]:
+    """By how many seconds the times of each recording glued together in a file are moved, told by its pictures.
+
+    The first is not; each other follows the one before at the distance of two frames, as in `decode`.
+    """
+    shifts = [Fraction(0)]
+    newest = end = None
+    for packet in pictures:
+        coded = packet.dts if packet.dts is not None else packet.pts
+        if coded is None:
+            continue
+        time = coded * packet.time_base
+        shown = time if packet.pts is None else packet.pts * packet.time_base
+        if newest is not None and end is not None and time < newest - _JUMP_SECONDS:
+            shifts.append(shifts[-1] + end + period - shown)
+            end = shown
+        newest, end = time, shown if end is None else max(end, shown)
+    return shifts
+
+
 class _Clock:
     """The times of a track, which go on where recordings were glued together and the second begins at its own zero.
 
-    The pictures are treated the same way, so sound and picture stay together.
+    Each recording is moved as far as its pictures are (`shifts`, of `recordings`), so sound and picture stay together;
+    where that is not known, it follows the one before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shifts: Sequence[Fraction] = ()) -> None:
+        self._shifts = shifts
+        self._recording = 0
         self._offset = 0
-        self._expected: int | None = None
+        self._own_end: int | None = None
+        """Where the last packet ended, by the recording's own clock."""
+
+    @property
+    def glued(self) -> bool:
+        """Whether this is not the first recording."""
+        return self._recording > 0
 
     def next(self, time: int | None, duration: int, time_base: Fraction) -> int | None:
         """The time to be used for a packet's own one; where it has none, that at which the last one ended."""
+        expected = self._own_end
         if time is None:
-            time = self._expected
-        else:
-            time += self._offset
-            if self._expected is not None and time * time_base < self._expected * time_base - _JUMP_SECONDS:
-                self._offset += self._expected - time
-                time = self._expected
-        if time is not None:
-            self._expected = time + duration
-        return time
+            time = expected
+        elif expected is not None and time * time_base < expected * time_base - _JUMP_SECONDS:
+            self._recording += 1
+            if self._recording < len(self._shifts):
+                self._offset = round(self._shifts[self._recording] / time_base)
+            else:
+                self._offset += expected - time
+        if time is None:
+            return None
+        self._own_end = time + duration
+        return time + self._offset
 
 
 class Copy:
@@ -97,11 +129,13 @@ class Copy:
     _gapless = True
     """Whether each packet begins where the one before it ends."""
 
-    def __init__(self, stream: Stream, timeline: Timeline, *, strict: bool) -> None:
+    def __init__(
+        self, stream: Stream, timeline: Timeline, *, strict: bool, shifts: Sequence[Fraction] = ()
+    ) -> None:
         self._stream = stream
         self._timeline = timeline
         self._step = int(strict)
-        self._clock = _Clock()
+        self._clock = _Clock(shifts)
         self._last: int | None = None
 
     def take(self, packet: Packet[Any]) -> Iterable[Packet[Any]]:
@@ -112,8 +146,10 @@ class Copy:
         if time is None or not self._timeline.holds((time + delay) * packet.time_base):
             return ()
         dts = time + self._timeline.ticks(packet.time_base)
-        if self._last is not None:  # damaged files repeat times, which no container takes
-            dts = max(dts, self._last + self._step)
+        if self._last is not None:
+            if self._clock.glued and (self._last - dts) * packet.time_base > _PAUSE_SECONDS:
+                return ()  # the recording before was longer than its pictures, and is still heard here
+            dts = max(dts, self._last + self._step)  # damaged files repeat times, which no container takes
         self._last = dts
         packet.pts, packet.dts = dts + max(delay, 0), dts
         packet.stream = self._stream
@@ -142,9 +178,11 @@ class CopySubtitles(Copy):
         return super().take(packet)
 
 
-def pauses(packets: Iterable[Packet[Any]], timeline: Timeline, *, from_start: bool) -> bool:
+def pauses(
+    packets: Iterable[Packet[Any]], timeline: Timeline, shifts: Sequence[Fraction], *, from_start: bool
+) -> bool:
     """Whether a track of sound has holes in what is kept of it; `from_start`: or begins after the output."""
-    clock = _Clock()
+    clock = _Clock(shifts)
     until = timeline.begin if from_start else None
     for packet in packets:
         time = clock.next(packet.pts, packet.duration or 0, packet.time_base)
@@ -172,6 +210,7 @@ class Reencode:
         *,
         until: Fraction,
         from_start: bool,
+        shifts: Sequence[Fraction] = (),
     ) -> None:
         self._decoder = cast(Any, source.codec_context)
         channels = min(self._decoder.layout.nb_channels, 2 if codec == "libmp3lame" else 8)
@@ -185,7 +224,7 @@ class Reencode:
         encoder.open()
         self._tick = source.time_base or Fraction(1, self._decoder.sample_rate)
         self._timeline = timeline
-        self._clock = _Clock()
+        self._clock = _Clock(shifts)
         self._longest = until
         self._until = timeline.begin if from_start else None
         """Where the sound has been written to, in the input's time."""
@@ -205,11 +244,15 @@ class Reencode:
                 tick = frame.time_base or self._tick  # what a decoder held back to the end may lack it
                 length = Fraction(frame.samples, frame.sample_rate)
                 time = self._clock.next(frame.pts, round(length / tick), tick)
-                if time is None or not self._timeline.holds(time * tick):
+                if time is None or not self._timeline.holds(time * tick) or self._covered(time * tick):
                     continue
                 yield from self._pause(frame, time * tick)
                 self._until = time * tick + length
                 yield from self._write(frame, time * tick)
+
+    def _covered(self, time: Fraction) -> bool:
+        """Whether the recording before, longer than its pictures, is still heard then."""
+        return self._clock.glued and self._until is not None and self._until - time > _PAUSE_SECONDS
 
     def _pause(self, frame: av.AudioFrame, time: Fraction) -> Iterable[Packet[Any]]:
         """Silence of the kind of `frame`, up to its time."""
