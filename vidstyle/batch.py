@@ -17,7 +17,7 @@ from vidstyle.errors import (
     VidstyleError,
     explain,
 )
-from vidstyle.suffixes import STILLS, VIDEOS, default_result, fitting_name, result_suffix
+from vidstyle.suffixes import STILLS, VIDEOS, default_result, fitting_name, is_folder, result_suffix
 
 SHOWN_FAILURES = 20
 """Failures listed again at the end; each was told when it happened."""
@@ -59,7 +59,7 @@ def find_jobs(inputs: Sequence[Path], output: Path | None, *, style: str, styles
     refused: dict[Path, InputError] = {}
     ignored = 0
     for path in inputs:
-        if not path.is_dir():
+        if not is_folder(path):
             sources.append(path)
             continue
         try:
@@ -71,8 +71,8 @@ def find_jobs(inputs: Sequence[Path], output: Path | None, *, style: str, styles
             refused[path] = error
         sources += found
         ignored += others
-    several = len(sources) > 1 or any(path.is_dir() for path in inputs)
-    if output is None or not (several or output.is_dir()):
+    several = len(sources) > 1 or any(is_folder(path) for path in inputs)
+    if output is None or not (several or is_folder(output)):
         return Jobs(tuple(Job(source, output, refused.get(source)) for source in sources), several, ignored)
     _make_folder(output)
     jobs = (Job(source, output / _result_name(source), refused.get(source)) for source in sources)
@@ -81,7 +81,7 @@ def find_jobs(inputs: Sequence[Path], output: Path | None, *, style: str, styles
 
 def _in_folder(folder: Path, styles: set[str]) -> tuple[list[Path], int]:
     try:
-        everything = [path for path in folder.iterdir() if not path.is_dir()]
+        everything = [path for path in folder.iterdir() if not is_folder(path)]
     except OSError as error:
         raise InputError(f"This folder cannot be read: {error.strerror}.", name=str(folder)) from error
     media = [path for path in everything if path.suffix.lower() in STILLS | VIDEOS]
@@ -96,7 +96,7 @@ def _in_folder(folder: Path, styles: set[str]) -> tuple[list[Path], int]:
 
 
 def _make_folder(output: Path) -> None:
-    if output.suffix.lower() in STILLS | VIDEOS and not output.is_dir():
+    if output.suffix.lower() in STILLS | VIDEOS and not is_folder(output):
         raise UsageError("Several inputs need a folder, not a file.", name=f"--output {output}")
     try:
         output.mkdir(exist_ok=True)

@@ -50,7 +50,7 @@ from vidstyle.run import (
     use_threads_sparingly,
 )
 from vidstyle.settings import Settings
-from vidstyle.suffixes import STILLS
+from vidstyle.suffixes import STILLS, is_file
 from vidstyle.weights import manifest
 
 LOG_ENDING = ".check.jsonl"
@@ -122,7 +122,7 @@ def check_video(
 
 
 def _probe(path: Path, settings: Settings) -> VideoInfo:
-    if path.suffix.lower() in STILLS and path.is_file():
+    if path.suffix.lower() in STILLS and is_file(path):
         raise InputError("This is a picture; only videos can be checked.", name=str(path))
     return probe(path, max_pixels=settings.max_pixels)
 

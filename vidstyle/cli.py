@@ -30,7 +30,7 @@ from vidstyle.settings import (
     StyleSettings,
     parse_time,
 )
-from vidstyle.suffixes import STILLS, default_result
+from vidstyle.suffixes import STILLS, default_result, is_file
 
 if TYPE_CHECKING:
     from vidstyle.progress import Mode
@@ -222,7 +222,7 @@ def _is_done(job: Job, options: dict[str, Any]) -> bool:
         from vidstyle.styles import wanted
 
         output = job.output or default_result(job.source, wanted(options["style"]).name)
-        times = [path.stat().st_mtime if path.is_file() else 0.0 for path in (job.source, output)]
+        times = [path.stat().st_mtime if is_file(path) else 0.0 for path in (job.source, output)]
         return 0 < times[0] <= times[1]
     with _importing():
         from vidstyle.pipeline import is_done

@@ -111,6 +111,8 @@ def explain(error: BaseException, *, name: str | None = None) -> VidstyleError:
     """What a user is told of an exception that nobody caught: what has run out, or that it is a bug."""
     if out_of_memory(error):
         return ResourceError("Memory ran out.", name=name, hint="close other programs or use --tile 512")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError("Disk full: no space is left to write what is said.", name=name)
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         return ResourceError("Too many files are open.", name=name, hint="allow more with `ulimit -n`")
     return VidstyleError(

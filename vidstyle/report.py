@@ -20,7 +20,8 @@ from typing import Any, Self
 from vidstyle.errors import OutputError, UsageError
 from vidstyle.events import FlaggedFrame
 from vidstyle.frames import FinishedFrame
-from vidstyle.suffixes import fitting_name
+from vidstyle.new_file import create
+from vidstyle.suffixes import fitting_name, is_file, is_folder
 
 SCHEMA = 1
 HEADER_BYTES = 1 << 16
@@ -129,7 +130,7 @@ class AnomalyLog:
         kept = list(_first_frames(path, resume_frames)) if resume_frames else []
         partial = path.with_name(fitting_name(f".{path.name}", ".partial"))
         try:
-            self._file = partial.open("wb", buffering=0)
+            self._file = create(partial)
             self._write({"type": "header", "schema": SCHEMA, **header})
             for line in kept:
                 self._write(line)
@@ -197,6 +198,8 @@ def _first_frames(path: Path, frames: int) -> Iterator[dict[str, Any]]:
 
 def read_header(path: Path) -> dict[str, Any] | None:
     """The header of the log at `path`; None where there is no file or it is no log of vidstyle's."""
+    if not is_file(path):  # opening a pipe would wait for ever
+        return None
     try:
         with path.open("rb") as file:
             line = json.loads(file.readline(HEADER_BYTES))
@@ -217,13 +220,18 @@ def check_log(
     """
     name = str(path)
     for other in others:
-        if path.absolute() == other.absolute() or (path.exists() and other.exists() and path.samefile(other)):
+        if path.absolute() == other.absolute() or (is_file(path) and is_file(other) and path.samefile(other)):
             raise UsageError("The log would replace the input or the output.", name=name)
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         raise OutputError("There is no such folder.", name=str(path.parent), hint="make it first")
-    if not path.exists():
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
         return
-    if not path.is_file():
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"This name cannot be used ({reason}).", name=name) from error
+    if not is_file(path):
         raise OutputError(
             "This is not a regular file.", name=name, hint="give a file name with --anomaly-log"
         )

@@ -34,7 +34,7 @@ from vidstyle.media.segments import Output, check_output
 from vidstyle.report import AnomalyLog, check_log, read_header, read_lines
 from vidstyle.settings import Settings
 from vidstyle.stopwatch import Stopwatch
-from vidstyle.suffixes import fitting_name
+from vidstyle.suffixes import fitting_name, is_file
 
 CHECKING_FRAMES = CONTEXT_FRAMES + WINDOW_FRAMES
 """Frames before one that decide what detector and corrector make of it."""
@@ -164,7 +164,7 @@ class Run:
         if header is None or header.get("run") != self._fingerprint(task):
             return False
         return any(line.get("type") == "summary" for line in read_lines(task.log)) and (
-            task.output is None or task.output.is_file()
+            task.output is None or is_file(task.output)
         )
 
     def _output(self, task: Task, fingerprint: str) -> Output | None:

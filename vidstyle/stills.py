@@ -21,6 +21,7 @@ from vidstyle.flow import analysis_size, to_array
 from vidstyle.frames import Batch, Motion
 from vidstyle.media.files import check_target, output_errors, real_path, replace_file
 from vidstyle.models.palette import colours_of
+from vidstyle.new_file import create
 from vidstyle.painters import guides_of, painting_network
 from vidstyle.pictures import Picture, read_picture
 from vidstyle.settings import StyleSettings
@@ -113,6 +114,7 @@ def _write(picture: Picture, output: Path) -> Iterator[str]:
     with output_errors(output):
         try:
             kept = {name: value for name, value in facts.items() if value}
+            create(part).close()
             Image.fromarray(pixels).save(part, None, quality=95, **kept)
             replace_file(part, output)
         except (ValueError, OverflowError) as error:  # what the kind of file has no room for, as many pixels

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidstyle.errors import StyleError, WeightsError
-from vidstyle.suffixes import STILLS
+from vidstyle.suffixes import STILLS, is_file
 from vidstyle.weights import Entry, manifest, users_styles
 
 ANY = "any"
@@ -108,7 +108,7 @@ def any_entry() -> Entry:
 
 
 def _is_blend(text: str) -> bool:
-    return ("," in text or ":" in text) and not Path(text).is_file()
+    return ("," in text or ":" in text) and not is_file(Path(text))
 
 
 def _single(text: str) -> Style:
@@ -133,7 +133,7 @@ def _share(text: str, piece: str) -> float:
 
 def _looks_like_file(text: str) -> bool:
     path = Path(text)
-    return path.suffix.lower() in STILLS or path.parent != Path() or path.is_file()
+    return path.suffix.lower() in STILLS or path.parent != Path() or is_file(path)
 
 
 def _of_picture(text: str) -> Style:

@@ -46,6 +46,16 @@ def default_result(source: Path, style: str) -> Path:
     return source.with_name(fitting_name(source.stem, f".{style}{result_suffix(source.suffix)}"))
 
 
+def is_file(path: Path) -> bool:
+    """Whether `path` leads to a regular file; False also for names that are too long or may not be followed."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path's own raises for those
+
+
+def is_folder(path: Path) -> bool:
+    """Whether `path` leads to a folder; False also for names that are too long or may not be followed."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 LONGEST_NAME = 231
 """Bytes in a name we make up: file systems take 255, and a log or an unfinished file beside it needs some more."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidstyle.errors import WeightsError
+from vidstyle.suffixes import is_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -156,7 +157,7 @@ def users_folder() -> Path:
 def users_styles() -> dict[str, Entry]:
     """This user's own styles by name. Raises WeightsError if their manifest is unreadable."""
     folder = users_folder()
-    return _read(folder)["styles"] if (folder / MANIFEST).is_file() else {}
+    return _read(folder)["styles"] if is_file(folder / MANIFEST) else {}
 
 
 def verify_all() -> list[tuple[str, bool, str]]:

@@ -15,6 +15,8 @@ from pathlib import Path
 import av
 
 from vidstyle.errors import OutputError, UsageError
+from vidstyle.new_file import create
+from vidstyle.suffixes import is_file, is_folder
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -50,7 +52,7 @@ def check_target(output: Path, input: Path, overwrite: bool) -> None:
     if status is not None:
         _check_existing(output, status, input, overwrite)
     folder = real_path(output).parent
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise OutputError("There is no such folder.", name=str(output.parent), hint="make it first")
     if not (os.access(folder, os.W_OK | os.X_OK) and _takes_files(folder)):
         raise OutputError(
@@ -62,7 +64,7 @@ def _check_existing(output: Path, status: os.stat_result, input: Path, overwrite
     name = str(output)
     if stat.S_ISDIR(status.st_mode):
         raise OutputError("This is a folder.", name=name, hint="give a file name with --output")
-    if input.exists() and os.path.samestat(status, input.stat()):
+    if is_file(input) and os.path.samestat(status, input.stat()):
         raise UsageError("The output is the input itself.", name=name, hint="give another name with --output")
     if not stat.S_ISREG(status.st_mode):
         raise OutputError("This is not a regular file.", name=name)
@@ -125,7 +127,8 @@ def write_file(target: Path, content: bytes) -> None:
     """Replace the content of `target` at once."""
     part = target.with_name(target.name + ".part")
     try:
-        part.write_bytes(content)
+        with create(part) as file:
+            file.write(content)
         replace_file(part, target)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -143,10 +146,15 @@ class FolderLock:
 
     def acquire(self) -> bool:
         """Make the folder and lock it; False while another process (or another lock in this one) holds it."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         while True:
             self.folder.mkdir(exist_ok=True)
+            if self.folder.is_symlink():  # it is going to be cleared
+                raise OSError(
+                    errno.ELOOP, "a link has the name of the folder for unfinished work", str(self.folder)
+                )
             try:
-                descriptor = os.open(self.folder / self._NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                descriptor = os.open(self.folder / self._NAME, flags, 0o600)
             except FileNotFoundError:  # its last owner removed the folder just now
                 continue
             try:

@@ -62,7 +62,7 @@ class SegmentWriter:
         self.path = path
         self.shown: list[tuple[int, int]] = []
         """(pts, duration) of the packets so far, in coding order."""
-        self._file = path.open("wb")
+        self._file = path.open("wb")  # the folder has been cleared
         try:
             self._file.write(_MAGIC + _LENGTH.pack(len(header)) + header)
         except OSError:
@@ -194,14 +194,19 @@ class SegmentStore:
         frames = 0
         for segment in segments:
             path = self.folder / segment.file
-            if segment.first_frame != frames or not path.is_file() or path.stat().st_size != segment.size:
+            if path.parent != self.folder or not path.is_file():
+                return
+            if segment.first_frame != frames or path.stat().st_size != segment.size:
                 return
             frames += segment.frames
             yield segment
 
     def _read_state(self) -> tuple[str, list[Segment]]:
+        path = self.folder / _STATE
+        if not path.is_file():  # reading a pipe would wait for ever
+            return "", []
         try:
-            state = json.loads((self.folder / _STATE).read_bytes())
+            state = json.loads(path.read_bytes())
             if state["schema"] != _SCHEMA:
                 return "", []
             return str(state["fingerprint"]), [Segment(**entry) for entry in state["segments"]]
