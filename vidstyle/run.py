@@ -138,6 +138,7 @@ class Run:
         """Run the task to its end. Raises the errors of `vidstyle.errors`."""
         started = time.perf_counter()
         fingerprint = self._fingerprint(task)
+        inputs = {path: _content(path) for path in (task.source, task.stylised) if path}
         with ExitStack() as stack:
             result = self._output(task, fingerprint)
             done = stack.enter_context(result).resume_frames if result else 0
@@ -151,6 +152,7 @@ class Run:
             if not log.counts.frames:
                 self._refuse_empty(task)
             self._note_damage(log)
+            _check_unchanged(inputs)
             if result:
                 finishing = time.perf_counter()
                 result.finish()
@@ -365,6 +367,27 @@ def identity(path: Path) -> list[object]:
         file.seek(max(0, status.st_size - HASHED_BYTES))
         digest.update(file.read(HASHED_BYTES))
     return [status.st_size, status.st_mtime_ns, digest.hexdigest()]
+
+
+def _content(path: Path) -> list[object]:
+    """As `identity`, but for the time of change."""
+    size, _, digest = identity(path)
+    return [size, digest]
+
+
+def _check_unchanged(inputs: Mapping[Path, list[object]]) -> None:
+    """Raise InputError where one is not what it was: pictures of the one file must not get the sound of another."""
+    for path, before in inputs.items():
+        try:
+            changed = _content(path) != before
+        except OSError as error:
+            raise InputError("This file vanished while it was being read.", name=str(path)) from error
+        if changed:
+            raise InputError(
+                "This file changed while it was being read.",
+                name=str(path),
+                hint="run the same command again when it is whole",
+            )
 
 
 def _name(path: Path | None) -> str | None:
