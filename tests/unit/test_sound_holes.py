@@ -132,3 +132,11 @@ def test_sound_shorter_or_longer_than_glued_pictures_stays_with_them(
         int((1.2 * part + time / 100) / BIN) for part in range(3) for time in range(int(seconds * 100))
     }
     assert len(expected ^ loud(passed.output)) <= 8, passed.notes
+
+
+def test_sound_that_begins_late_in_a_transport_stream_is_kept(tmp_path: Path) -> None:
+    sound = Sound("libmp3lame", seconds=1.0, delay=8.0)
+    source = make_clip(tmp_path / "in.ts", frames=90, rate=Fraction(10), size=(64, 48), sounds=[sound]).path
+    passed = pass_through(source, tmp_path / "out.mkv")
+    assert not passed.notes
+    assert len(loud(passed.output) ^ set(range(160, 180))) <= 6

@@ -85,7 +85,7 @@ def join(
     be read any more.
     """
     with ExitStack() as stack:
-        original = stack.enter_context(open_input(source))
+        original = stack.enter_context(_open_with_sound(source))
         timeline = _timeline(original, segments, encoding.time_base, clip)
         output = open_output(part, container, **_muxer_options(container, encoding.time_base))
         try:
@@ -101,7 +101,7 @@ def join(
             _copy_chapters(original, output, container, timeline, note)
             packets = [_video_packets(segments, folder, encoding, video, timeline), tracks.packets()]
             if sound is not None:
-                lender = stack.enter_context(open_input(sound.path))
+                lender = stack.enter_context(_open_with_sound(sound.path))
                 borrowed = _borrowed_timeline(timeline, sound, end)
                 loan = _Tracks(output, lender, sound.path, container, borrowed, end - sound.shift, note)
                 loan.add_sound()
@@ -414,6 +414,15 @@ def _copy_cover(stream: Stream, output: OutputContainer) -> Stream:
     copy = _copy(stream, output)
     copy.disposition = Disposition.attached_pic
     return copy
+
+
+def _open_with_sound(path: Path) -> InputContainer:
+    """Open a file and know of every track of sound what it is, also where it begins late in a transport stream."""
+    container = open_input(path)
+    if all(s.codec_context is None or s.codec_context.sample_rate for s in container.streams.audio):
+        return container
+    container.close()
+    return open_input(path, far_ahead=True)
 
 
 def _packets_of(source: Path, index: int) -> Generator[Packet[Any], None, None]:

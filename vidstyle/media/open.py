@@ -30,8 +30,14 @@ _FORMATS = (
 )
 
 
-def open_input(path: Path) -> InputContainer:
+_FAR_AHEAD = {"analyzeduration": "600000000", "probesize": "100000000"}
+"""Microseconds and bytes that are read, at most, to find out what a track is."""
+
+
+def open_input(path: Path, *, far_ahead: bool = False) -> InputContainer:
     """Open `path` for reading; the caller closes the container.
+
+    far_ahead: read on until every track has begun (some kinds of file describe tracks nowhere else), within limits.
 
     Raises InputError with one sentence for everything that can be wrong with it: missing, not a regular file, empty,
     a playlist, another kind of file, no permission.
@@ -39,7 +45,11 @@ def open_input(path: Path) -> InputContainer:
     check_file(path)
     # An absolute name behind "file:" cannot be taken for another protocol, an option or a pattern.
     name = "file:" + os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links and change the name
-    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": _FORMATS,
+        **(_FAR_AHEAD if far_ahead else {}),
+    }
     try:
         container: InputContainer = av.open(name, options=options, **_metadata_arguments())
         return container
