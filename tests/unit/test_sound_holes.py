@@ -13,7 +13,7 @@ from tests.media_factory import Sound, make_clip
 from tests.media_output import FAST, contents, pass_through, times
 from vidstyle.media.encode import EncodeSettings
 
-BIN = 0.05
+BIN = Fraction(1, 20)
 """Seconds."""
 HOLE = (0.5, 1.3)
 LATE = (0.0, 1.2)
@@ -118,20 +118,19 @@ def test_a_pause_longer_than_the_pictures_is_not_filled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm", ".avi"])  # copied, and encoded anew
-@pytest.mark.parametrize("seconds", [0.6, 1.8])
+@pytest.mark.parametrize(("frames", "seconds", "parts"), [(30, 0.6, 3), (30, 1.8, 3), (10, 0.3, 8)])
 def test_sound_shorter_or_longer_than_glued_pictures_stays_with_them(
-    seconds: float, suffix: str, tmp_path: Path
+    frames: int, seconds: float, parts: int, suffix: str, tmp_path: Path
 ) -> None:
     sound = Sound("libmp3lame", seconds=seconds)
-    make_clip(tmp_path / "once.ts", frames=30, rate=Fraction(25), size=(64, 48), sounds=[sound])
+    make_clip(tmp_path / "once.ts", frames=frames, rate=Fraction(25), size=(64, 48), sounds=[sound])
     glued = tmp_path / "glued.ts"
-    glued.write_bytes((tmp_path / "once.ts").read_bytes() * 3)
+    glued.write_bytes((tmp_path / "once.ts").read_bytes() * parts)
     settings = EncodeSettings(codec="libvpx-vp9", preset=None, threads=1) if suffix == ".webm" else FAST
     passed = pass_through(glued, tmp_path / f"out{suffix}", settings)
-    expected = {
-        int((1.2 * part + time / 100) / BIN) for part in range(3) for time in range(int(seconds * 100))
-    }
-    assert len(expected ^ loud(passed.output)) <= 8, passed.notes
+    begin, bins = Fraction(frames, 25), range(int(seconds * 100))
+    expected = {int((begin * part + Fraction(time, 100)) / BIN) for part in range(parts) for time in bins}
+    assert len(expected ^ loud(passed.output)) <= 3 * parts, passed.notes
 
 
 def test_sound_that_begins_late_in_a_transport_stream_is_kept(tmp_path: Path) -> None:

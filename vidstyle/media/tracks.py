@@ -20,7 +20,9 @@ _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: 
 _BITS_PER_CHANNEL = 96_000
 _SOUND_RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 _JUMP_SECONDS = Fraction(1, 2)
-"""Times that go back further than this belong to another recording."""
+"""Times that go back further than this belong to another recording ..."""
+_SHORT_JUMP_SECONDS = Fraction(1, 10)
+"""... or than this, in files that are often made of several: a recording may be short."""
 _PAUSE_SECONDS = Fraction(1, 50)
 """Sound that begins so much later than the sound before it ends has paused; less is how containers round times."""
 _SILENCE_SECONDS = 1
@@ -80,7 +82,7 @@ def recordings(pictures: Iterable[Packet[Any]], period: Fraction) -> list[Fracti
             continue
         time = coded * packet.time_base
         shown = time if packet.pts is None else packet.pts * packet.time_base
-        if newest is not None and end is not None and time < newest - _JUMP_SECONDS:
+        if newest is not None and end is not None and time < newest - _SHORT_JUMP_SECONDS:
             shifts.append(shifts[-1] + end + period - shown)
             end = shown
         newest, end = time, shown if end is None else max(end, shown)
@@ -96,6 +98,7 @@ class _Clock:
 
     def __init__(self, shifts: Sequence[Fraction] = ()) -> None:
         self._shifts = shifts
+        self._jump = _SHORT_JUMP_SECONDS if len(shifts) > 1 else _JUMP_SECONDS
         self._recording = 0
         self._offset = 0
         self._own_end: int | None = None
@@ -111,7 +114,7 @@ class _Clock:
         expected = self._own_end
         if time is None:
             time = expected
-        elif expected is not None and time * time_base < expected * time_base - _JUMP_SECONDS:
+        elif expected is not None and time * time_base < expected * time_base - self._jump:
             self._recording += 1
             if self._recording < len(self._shifts):
                 self._offset = round(self._shifts[self._recording] / time_base)
