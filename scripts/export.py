@@ -40,11 +40,11 @@ FREE = "Photographs and film frames under free licences; see README.md beside th
 ABOUT = {
     "oil": (
         "Oil painting",
-        "Thick oil paint: strokes along the forms, bristle marks in the light, lively colours.",
+        "Thick oil paint: strokes along the forms, bristle marks in the light, warm old varnish.",
     ),
     "cartoon": (
         "Cartoon",
-        "A drawn film: flat lively colours in soft steps of tone, thin dark outlines.",
+        "A drawn film: flat lively colours in soft steps of tone, dark outlines fine and broad.",
     ),
     "scifi": (
         "Science fiction",
@@ -52,11 +52,11 @@ ABOUT = {
     ),
     "watercolor": (
         "Watercolour",
-        "Light washes on grained paper: pigment gathered at the edges, tide marks, bare white lights.",
+        "Light washes on grained paper: pigment gathered at the edges, tide marks, bare paper in the lights.",
     ),
     "sketch": (
         "Pencil sketch",
-        "Pencil on white paper: contours, hatching in the shadows, faces with a light hand.",
+        "Pencil on paper: contours, hatching in the shadows, faces with a light hand.",
     ),
 }
 """Title and description of the shipped styles."""

@@ -8,6 +8,7 @@ from vidstyle.training.teachers.tools import (
     brush_direction,
     kuwahara,
     lines,
+    muted,
     skin,
     smear,
     smoothstep,
@@ -17,10 +18,13 @@ from vidstyle.training.teachers.tools import (
 
 _INK = np.array((0.10, 0.07, 0.12), np.float32)
 """Lines are a warm near-black."""
+_BLACK = np.array((0.020, 0.045, 0.085), np.float32)
+_WHITE = np.array((0.940, 0.945, 0.960), np.float32)
+"""What black and white are printed as: no painted cel is darker or lighter."""
 
 
 def cartoon(picture: Array, guides: Array) -> Array:
-    """Draw a cel: flat lively colours in soft steps of tone, thin dark outlines.
+    """Draw a cel: flat lively colours in soft steps of tone, dark outlines, bold around things.
 
     picture  float32 [H, W, 3], RGB in [0, 1]
     guides   float32 [H, W, 1]: the line map, which only the generator needs
@@ -42,14 +46,19 @@ def cartoon(picture: Array, guides: Array) -> Array:
 
     quiet = cv2.cvtColor(cv2.bilateralFilter(picture, 7, 0.10, 3), cv2.COLOR_RGB2GRAY)
     light = 1 - 0.35 * skin(picture)  # a light hand for faces
-    # A fine pen for the drawing, a broad one for the contours of things.
-    for width, low, high, weight in ((0.75, 0.007, 0.03, 0.92), (1.5, 0.02, 0.07, 0.85)):
+    # A fine pen for the drawing, broader ones for the contours of things.
+    for width, low, high, weight in (
+        (0.75, 0.007, 0.03, 0.92),
+        (1.5, 0.02, 0.07, 0.85),
+        (2.2, 0.016, 0.045, 0.92),
+    ):
         ink = lines(quiet, tangent, width, low, high)
         # Few lines where all is line: leaves, gravel.
         busy = cv2.GaussianBlur(ink, (0, 0), 10)
         ink *= weight * light / (1 + (busy / 0.16) ** 2)
         cel = cel + (_INK - cel) * ink[..., None]
-    return np.clip(cel, 0, 1).astype(np.float32)
+    cel = muted(np.clip(cel, 0, 1) ** 0.88, 0.82)
+    return np.clip(_BLACK + (_WHITE - _BLACK) * cel, 0, 1).astype(np.float32)
 
 
 def _lifted(tone: Array) -> Array:

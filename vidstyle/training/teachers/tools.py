@@ -111,6 +111,13 @@ def vivid(picture: Array, saturation: float, contrast: float) -> Array:
     return vivid
 
 
+def muted(picture: Array, saturation: float | Array) -> Array:
+    """Colours drawn towards the grey of the same luma; `saturation` is what they keep."""
+    grey = cv2.cvtColor(picture.astype(np.float32), cv2.COLOR_RGB2GRAY)[..., None]
+    kept: Array = grey + saturation * (picture - grey)
+    return kept
+
+
 def relief(field: Array) -> Array:
     """The paint's surface lit from the top left: slope of the field along that diagonal, deviation about 1."""
     return (cv2.Sobel(field, cv2.CV_32F, 1, 0, ksize=3) + cv2.Sobel(field, cv2.CV_32F, 0, 1, ksize=3)) / 4
