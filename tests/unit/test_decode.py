@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -209,6 +209,8 @@ class FakeFrame:
         ([0, 40, 80], [0, 40, 80]),
         ([0, 3, 1000, 1001], [0, 3, 1000, 1001]),
         ([-80, -40, 0], [-80, -40, 0]),
+        ([0, 40, 30_000, 30_040], [0, 40, 30_000, 30_040]),
+        ([0, 40, 30_000, 30_040, 30_080, 200, 240], [0, 40, 80, 120, 160, 200, 240]),
         ([0, 40, 40, 80], [0, 40, 41, 80]),
         ([0, 40, 40, 40, 120], [0, 40, 41, 42, 120]),
         ([None, None, None], [0, 40, 80]),
@@ -388,3 +390,17 @@ def test_hostile_inputs(shared: Path, tmp_path: Path) -> None:
         assert all(a < b for a, b in pairwise(pts)), case["name"]
         shown = checks.get("display") or checks.get("size")
         assert shown is None or info.size == tuple(shown), case["name"]
+
+
+def test_pictures_are_not_read_ahead_where_time_goes_on(tmp_path: Path) -> None:
+    info = replace(probe(make_clip(tmp_path / "a.mkv", frames=2).path), time_base=Fraction(1, 1000))
+    read = 0
+
+    def frames() -> Iterator[FakeFrame]:
+        nonlocal read
+        for time in range(0, 4000, 40):
+            read += 1
+            yield FakeFrame(time)
+
+    for index, _, _ in module._timed(frames(), 0, info, lambda message, index: None):  # type: ignore[arg-type]
+        assert read <= index + 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,10 @@ _DAMAGE = (av.FFmpegError, IndexError, AttributeError)
 _FRAGILE_WITH_THREADS = {"vp8", "vp9", "libdav1d", "av1"}
 """Decoders whose threads drop good frames after a damaged one."""
 
+_FAR_SECONDS = 10
+"""Where time leaps so far ahead, it is looked whether it comes back: then the frames between were strays ..."""
+_STRAYS = 8
+"""... of which there may be so many, less one, in a row."""
 _READ_ATTEMPTS = 100
 """Read errors in a row after which the rest of the file is given up."""
 
@@ -149,17 +154,23 @@ def _timed(
 ) -> Iterator[tuple[int, VideoFrame, int]]:
     """(index, frame, ticks): the file's own times where they increase, mended where they do not."""
     period = max(1, round(1 / (info.rate * info.time_base)))
+    far = round(_FAR_SECONDS / info.time_base)
     last: int | None = None
     shift = 0
-    pairs = itertools.pairwise(itertools.chain(frames, [None]))
-    for index, (frame, following) in enumerate(pairs, start=first_index):
-        assert frame is not None  # only the last of all pairs ends with None
+    queue = _Queue(frames)
+    for index, frame in enumerate(queue, start=first_index):
         own = frame.dts if frame.pts is None and last is None else frame.pts
+        following = next(queue.ahead(1), None)
         after = None if following is None or following.pts is None else following.pts + shift
         if last is None:
             pts = own or 0
         elif own is None:
             pts = last + (frame.duration or period)
+        elif own + shift > last + far and any(
+            later.pts is not None and last < later.pts + shift < last + far for later in queue.ahead(_STRAYS)
+        ):
+            tell("The time of a frame is wrong; it is put between its neighbours.", index)
+            pts = last + period
         elif last < (pts := own + shift) and (after is None or pts <= after or after <= last):
             pass
         elif last - period < pts <= last:  # the same time twice
@@ -173,6 +184,28 @@ def _timed(
             pts = last + period
         yield index, frame, pts
         last = pts
+
+
+class _Queue:
+    """Frames that can be looked at before their turn."""
+
+    def __init__(self, frames: Iterable[VideoFrame]) -> None:
+        self._frames = iter(frames)
+        self._waiting: deque[VideoFrame] = deque()
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        while next(self.ahead(1), None) is not None:
+            yield self._waiting.popleft()
+
+    def ahead(self, most: int) -> Iterator[VideoFrame]:
+        """The next frames, at most so many; read no earlier than they are asked for."""
+        for place in range(most):
+            if place == len(self._waiting):
+                frame = next(self._frames, None)
+                if frame is None:
+                    return
+                self._waiting.append(frame)
+            yield self._waiting[place]
 
 
 # --- frames
