@@ -13,7 +13,15 @@ from av.video.format import VideoFormat
 from av.video.reformatter import VideoReformatter
 
 from vidstyle.frames import ColorTags, VideoInfo
-from vidstyle.media.colour import from_rgb, output_pix_fmt, output_tags, read_tags, sample_depth, to_rgb
+from vidstyle.media.colour import (
+    as_samples,
+    from_rgb,
+    output_pix_fmt,
+    output_tags,
+    read_tags,
+    sample_depth,
+    to_rgb,
+)
 from vidstyle.media.open import open_input, video_stream
 from vidstyle.media.probe import probe
 
@@ -163,6 +171,16 @@ def test_yuvj_is_full_range_whatever_its_tag() -> None:
     assert tags.range == 2
     rgb = to_rgb(frame, make_info("yuvj444p", tags), VideoReformatter())
     assert np.abs(centres(rgb) / 255 - np.clip(by_the_formula(samples, 8, 5, True), 0, 1)).max() < 0.55 / 255
+
+
+def test_samples_stay_the_same_whatever_their_matrix_is() -> None:
+    frame = as_frame(card(8, full=True), "yuvj444p", 8)
+    before = [bytes(plane) for plane in frame.planes]
+    frame.colorspace, frame.color_range = 8, 2  # YCgCo, which swscale knows not
+    info = make_info("yuvj444p", read_tags(frame))
+    same = as_samples(frame, info, "yuv444p", VideoReformatter())
+    assert same is not None and same.format.name == "yuv444p" and same.colorspace == 8
+    assert [bytes(plane) for plane in same.planes] == before
 
 
 @pytest.mark.parametrize("pix_fmt", ["rgb24", "bgr0", "gbrp", "rgb48le", "gbrp16le", "gbrp10le"])

@@ -124,6 +124,7 @@ def as_samples(
         if not alike:
             return None
         same = ColorRange.JPEG if is_rgb(layout) else _known_range(tags)
+        frame.colorspace = UNSPECIFIED  # FFmpeg refuses some, although none is used here
         frame = reformatter.reformat(frame, format=pix_fmt, src_color_range=same, dst_color_range=same)
     frame.pict_type = PictureType.NONE  # or the encoder would follow the source's
     set_tags(frame, tags)
