@@ -21,6 +21,7 @@ from vidstyle.suffixes import STILLS, VIDEOS, default_result, fitting_name, is_f
 
 SHOWN_FAILURES = 20
 """Failures listed again at the end; each was told when it happened."""
+SHOWN_IGNORED = 8
 
 Outcome = Literal["painted", "skipped"]
 
@@ -43,8 +44,8 @@ class Jobs:
     jobs: tuple[Job, ...]
     several: bool
     """Whether it asks for any number of files: a folder, or more than one."""
-    ignored: int = 0
-    """Files in folders that are no videos or pictures by their names."""
+    ignored: tuple[str, ...] = ()
+    """What folders hold that is no video or picture by its name, looks like a result, or is a folder (`deeper/`)."""
 
 
 def find_jobs(inputs: Sequence[Path], output: Path | None, *, style: str, styles: Iterable[str] = ()) -> Jobs:
@@ -57,7 +58,7 @@ def find_jobs(inputs: Sequence[Path], output: Path | None, *, style: str, styles
     """
     sources: list[Path] = []
     refused: dict[Path, InputError] = {}
-    ignored = 0
+    ignored: list[str] = []
     for path in inputs:
         if not is_folder(path):
             sources.append(path)
@@ -67,32 +68,37 @@ def find_jobs(inputs: Sequence[Path], output: Path | None, *, style: str, styles
         except InputError as error:
             if len(inputs) == 1:
                 raise
-            found, others = [path], 0
+            found, others = [path], []
             refused[path] = error
         sources += found
         ignored += others
     several = len(sources) > 1 or any(is_folder(path) for path in inputs)
     if output is None or not (several or is_folder(output)):
-        return Jobs(tuple(Job(source, output, refused.get(source)) for source in sources), several, ignored)
+        return Jobs(
+            tuple(Job(source, output, refused.get(source)) for source in sources), several, tuple(ignored)
+        )
     _make_folder(output)
     jobs = (Job(source, output / _result_name(source), refused.get(source)) for source in sources)
-    return Jobs(tuple(jobs), several, ignored)
+    return Jobs(tuple(jobs), several, tuple(ignored))
 
 
-def _in_folder(folder: Path, styles: set[str]) -> tuple[list[Path], int]:
+def _in_folder(folder: Path, styles: set[str]) -> tuple[list[Path], list[str]]:
+    """The videos and pictures in a folder, and the names of what else a user may have meant."""
     try:
-        everything = [path for path in folder.iterdir() if not is_folder(path)]
+        everything = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise InputError(f"This folder cannot be read: {error.strerror}.", name=str(folder)) from error
-    media = [path for path in everything if path.suffix.lower() in STILLS | VIDEOS]
+    deeper = [path for path in everything if is_folder(path)]
+    media = [p for p in everything if p.suffix.lower() in STILLS | VIDEOS and p not in deeper]
     # A folder that is painted again holds the results of the first time: NAME.STYLE beside NAME.
-    results = {default_result(path, style).stem for path in media for style in styles}
-    found = sorted(path for path in media if path.stem not in results)
+    results = [default_result(path, style) for path in media for style in styles]
+    alike = {result.stem for result in results}
+    found = [path for path in media if path.stem not in alike]
     if not found:
         raise InputError("There are no videos or pictures in this folder.", name=str(folder))
-    return found, sum(
-        not path.name.startswith(".") and path.suffix != ".jsonl" for path in set(everything) - set(media)
-    )
+    known = {*found, *deeper, *results}
+    others = [p.name for p in everything if p not in known and p.suffix != ".jsonl"]
+    return found, others + [f"{path.name}/" for path in deeper]
 
 
 def _make_folder(output: Path) -> None:
@@ -183,5 +189,9 @@ class Batch:
             yield f"  {source}: {error.reason}"
         if len(self._failures) > SHOWN_FAILURES:
             yield f"  and {len(self._failures) - SHOWN_FAILURES} more"
-        if self._jobs.ignored:
-            yield f"{self._jobs.ignored} other file(s) are no videos or pictures by their names"
+        if ignored := self._jobs.ignored:
+            more = ", ..." if len(ignored) > SHOWN_IGNORED else ""
+            yield (
+                f"{len(ignored)} left alone (no video or picture by its name, a result, or a folder): "
+                f"{', '.join(ignored[:SHOWN_IGNORED])}{more}"
+            )

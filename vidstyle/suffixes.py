@@ -6,32 +6,14 @@ import hashlib
 import os
 from pathlib import Path
 
-STILLS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+STILLS = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 """Pictures with these endings are painted as stills."""
-VIDEOS = frozenset(
-    {
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".ts",
-        ".m2ts",
-        ".mts",
-        ".mpg",
-        ".mpeg",
-        ".wmv",
-        ".flv",
-        ".3gp",
-        ".ogv",
-        ".gif",
-        ".apng",
-        ".mxf",
-        ".nut",
-        ".y4m",
-    }
+_VIDEO_ENDINGS = (
+    "mp4 m4v f4v mov qt 3gp 3g2 mkv webm avi divx ts m2ts mts m2t mpg mpeg mpe m1v m2v vob wmv asf flv ogv ogm "
+    "gif apng mxf nut y4m ivf dv mjpeg mjpg h264 h265 hevc"
 )
+VIDEOS = frozenset(f".{ending}" for ending in _VIDEO_ENDINGS.split())
+"""What a folder is searched for."""
 KEPT = frozenset({".mp4", ".m4v", ".mov", ".mkv"})
 
 

@@ -27,7 +27,13 @@ def test_a_folder_gives_its_videos_and_pictures_but_no_results(tmp_path: Path) -
     found = find_jobs([tmp_path], None, style="oil", styles=["sketch"])
     assert sources(found) == ["a.mp4", "b.MOV", "p.jpg"]
     assert found.several
-    assert found.ignored == 1
+    assert found.ignored == ("notes.txt", "deeper.mp4/")
+
+
+def test_what_only_looks_like_a_result_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "a.oil.mp4", "a.oil.mov", "b.vob", "without")
+    found = find_jobs([tmp_path], None, style="oil")
+    assert (sources(found), found.ignored) == (["a.mp4", "b.vob"], ("a.oil.mov", "without"))
 
 
 def test_results_under_shortened_names_are_known_as_well(tmp_path: Path) -> None:
@@ -83,7 +89,9 @@ def test_an_empty_folder_among_others_stops_none_of_them(tmp_path: Path) -> None
 class Night:
     """A batch whose files end as they are told, and what it says."""
 
-    def __init__(self, *ends: str | BaseException, names: list[str] | None = None, ignored: int = 0) -> None:
+    def __init__(
+        self, *ends: str | BaseException, names: list[str] | None = None, ignored: tuple[str, ...] = ()
+    ) -> None:
         names = names or [f"{i}.mp4" for i in range(len(ends))]
         self.ends = dict(zip(names, ends, strict=True))
         self.said: list[str] = []
@@ -113,10 +121,10 @@ def test_a_failure_stops_none_of_the_others_and_decides_the_exit_code() -> None:
 
 
 def test_without_failures_all_is_well() -> None:
-    night = Night("painted", "skipped", ignored=3)
+    night = Night("painted", "skipped", ignored=("a", "b", "c/"))
     assert night.run() == 0
     assert night.said[0] == "2 files: 1 painted, 1 skipped"
-    assert "3 other file(s)" in night.said[1]
+    assert night.said[1].startswith("3 left alone") and night.said[1].endswith(": a, b, c/")
 
 
 def test_a_damaged_input_counts_as_painted_and_is_told() -> None:

@@ -25,7 +25,7 @@ _DECODER_MARGIN = 64 * 16384
 # their content, whatever the file's name, and a list of allowed protocols alone does not stop that.
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,gif,apng,yuv4mpegpipe,nut,mxf,mxf_opatom,ogg,ivf,"
-    "h264,hevc,mpegvideo,mjpeg,wav,mp3,aac,flac,"
+    "h264,hevc,mpegvideo,mjpeg,dv,wav,mp3,aac,flac,"
     "png_pipe,jpeg_pipe,jpegls_pipe,webp_pipe,bmp_pipe,tiff_pipe,ppm_pipe,pgm_pipe"
 )
 
