@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidstyle.errors import InputError
+from vidstyle.media.index_bomb import lists_too_much
 
 MAX_PIXELS = 8192 * 4320
 """Larger pictures are refused before decoding: a file of 60 bytes can ask for gigabytes."""
@@ -43,6 +45,9 @@ def open_input(path: Path, *, far_ahead: bool = False) -> InputContainer:
     a playlist, another kind of file, no permission.
     """
     check_file(path)
+    with suppress(OSError):  # told below
+        if lists_too_much(path):
+            raise InputError("The index of this file lists more than the file can hold.", name=str(path))
     # An absolute name behind "file:" cannot be taken for another protocol, an option or a pattern.
     name = "file:" + os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links and change the name
     options = {
