@@ -72,7 +72,9 @@ def _picture(image: Image.Image) -> Picture:
     if pictures > 1 and image.format != "MPO":  # phones put previews and depth beside a photo
         notes.append(f"There are {pictures} pictures in this file: only the first is painted.")
     exact = image.mode in _EIGHT_BITS
-    if not exact:
+    # Of 16 bits in colour Pillow reads the upper eight.
+    deep = any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    if not exact or deep:
         notes.append("It has more than 8 bits: the result has 8.")
     profile = image.info.get("icc_profile")
     image.load()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -13,6 +15,7 @@ from PIL import Image, ImageCms
 from vidstyle import stills
 from vidstyle.errors import InputError, OutputError, UsageError
 from vidstyle.events import Event, Note, RunFinished, RunStarted
+from vidstyle.pictures import read_picture
 
 WIDTH, HEIGHT = 40, 30
 GRADIENT = np.repeat(np.linspace(0, 255, WIDTH).astype(np.uint8)[None], HEIGHT, 0)
@@ -146,3 +149,12 @@ def test_long_names_are_shortened_and_told_apart(tmp_path: Path) -> None:
         results.add(stills.stylize_image(source).name)
     assert len(results) == 2
     assert all(len(os.fsencode(name)) < 255 and name.endswith(".oil.png") for name in results)
+
+
+def test_sixteen_bits_of_colour_are_named(tmp_path: Path) -> None:
+    deep = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 0x1234, np.uint16), format="rgb48le")
+    encoder = av.CodecContext.create("png", "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 64, 48, "rgb48be", Fraction(1)
+    source = tmp_path / "deep.png"
+    source.write_bytes(bytes(encoder.encode(deep.reformat(format="rgb48be"))[0]))
+    assert any("more than 8 bits" in note for note in read_picture(source).notes)
