@@ -19,7 +19,7 @@ from vidstyle import __version__
 from vidstyle.batch import Batch, Job, Outcome, find_jobs
 from vidstyle.errors import Interrupted, UsageError, VidstyleError, explain
 from vidstyle.events import Event, Note, RunFinished
-from vidstyle.library_exit import tell_before_libraries_end_the_process
+from vidstyle.library_exit import check_address_space, tell_before_libraries_end_the_process
 from vidstyle.settings import (
     PRECISIONS,
     PROGRESS_MODES,
@@ -542,6 +542,7 @@ def _importing() -> Iterator[None]:
         _complain(told)
         return told.exit_code
 
+    check_address_space()
     with _on_signals(leave):
         yield
     tell_before_libraries_end_the_process(memory_ran_out)
