@@ -14,7 +14,7 @@ from vidstyle.training.teachers.tools import (
     worth,
 )
 
-_PAPER = np.array((0.985, 0.980, 0.965), np.float32)
+_PAPER = np.array((0.855, 0.850, 0.835), np.float32)
 _GRAPHITE = np.array((0.115, 0.115, 0.135), np.float32)
 
 
@@ -40,8 +40,8 @@ def sketch(picture: Array, guides: Array) -> Array:
     half, deep, black = (
         1 - smoothstep(tone, low, high) for low, high in ((0.12, 0.76), (0.04, 0.42), (0.0, 0.22))
     )
-    first = 0.42 * half * (1 - 0.5 * light) * _pencil(hatch)
-    second = 0.38 * deep * (1 - 0.5 * light) * _pencil(across)
+    first = 0.33 * half * (1 - 0.5 * light) * _pencil(hatch)
+    second = 0.30 * deep * (1 - 0.5 * light) * _pencil(across)
     smudge = (0.24 * half + 0.31 * deep + 0.30 * black) * (1 + 0.10 * grain)
     contour = lines(luma, tangent, 0.75, 0.007, 0.045)
     loose = lines(tone, tangent, 1.8, 0.008, 0.07)
