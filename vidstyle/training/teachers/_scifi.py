@@ -8,6 +8,7 @@ from vidstyle.training.teachers.tools import (
     brush_direction,
     kuwahara,
     lines,
+    muted,
     skin,
     smear,
     smoothstep,
@@ -64,6 +65,8 @@ def scifi(picture: Array, guides: Array) -> Array:
     warmth = smooth[..., 0] - 0.5 * smooth[..., 1] - 0.5 * smooth[..., 2]
     warm = smoothstep(warmth, 0.02, 0.22)
     lit = night + (neon - night) * warm[..., None]
+    # The night itself is dim and nearly grey: colour is for warm things and, pure, for the tubes.
+    lit = 0.72 * muted(lit, (0.37 + 0.23 * warm)[..., None])
 
     tangent = brush_direction(luma, sigma=2.0)
     contour = smear(_slope(luma), tangent, steps=5)
@@ -73,14 +76,14 @@ def scifi(picture: Array, guides: Array) -> Array:
     colour = _GLOW + (_HOT - _GLOW) * cv2.GaussianBlur(warm, (0, 0), 6)[..., None]
     tube = 0.55 * contour + 0.55 * cv2.GaussianBlur(contour, (0, 0), 2.5)
     # Around cyan tubes the air is violet: two colours of light even where the film has none.
-    air = 0.75 * cv2.GaussianBlur(contour, (0, 0), 8)
+    air = 0.4 * cv2.GaussianBlur(contour, (0, 0), 8)
     # Thin dark things, letters above all, stay dark within the glow.
     thin = lines(luma, tangent, 1.0, 0.008, 0.04)
-    shown = 0.8 * (1 - 0.5 * tone) * (1 - 0.95 * thin)
+    shown = 0.78 * (1 - 0.5 * tone) * (1 - 0.95 * thin)
     lit = lit + shown[..., None] * (colour * tube[..., None] + _AIR * air[..., None])
     # Bright light spills over.
     spill = cv2.GaussianBlur(np.clip(lit - 0.55, 0, 1), (0, 0), 7)
-    return np.clip(lit + 0.5 * spill, 0, 1).astype(np.float32)
+    return np.clip(lit + 0.4 * spill, 0, 1).astype(np.float32)
 
 
 def _ramp(tone: Array, colours: Array) -> Array:
