@@ -218,6 +218,20 @@ def test_what_can_be_undone_is_undone(neighbourhood: tuple[np.ndarray, np.ndarra
     assert error(offset_undone(patch, made)[:20], clean[:20]) < 0.5
 
 
+def test_a_caption_that_only_the_neighbours_have_leaves_no_shadow(
+    neighbourhood: tuple[np.ndarray, np.ndarray, Blend],
+) -> None:
+    _, clean, made = neighbourhood
+    bar = np.s_[40:70, 30:130]
+    picture, trust = made.picture.copy(), made.trust.copy()
+    picture[bar] -= 60
+    trust[bar] = 0
+    caption = replace(made, picture=picture, trust=trust)
+    assert np.abs(offset_undone(clean, caption) - clean)[bar].max() < 2
+    darker = clean - np.float32([8, 0, 8])
+    assert gained(darker, offset_undone(darker, caption), clean) > 8
+
+
 def test_what_cannot_be_undone_is_replaced_and_the_rest_kept(
     neighbourhood: tuple[np.ndarray, np.ndarray, Blend],
 ) -> None:

@@ -34,6 +34,10 @@ MEDIAN_REACH = 10
 """Pixels, in a picture of 384, within which a shift of colour counts as constant."""
 NOTICEABLE = 1.2
 """Grey levels of such a shift that may be chance."""
+AROUND = 1 / 24
+"""How far away, of the long side, places without trusted neighbours take theirs from ..."""
+LEAST_WEIGHT = 0.02
+"""... and how little trust there is in a place where nothing is shifted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +169,28 @@ def unmixed(styled: Array, source: Array, blend: Blend) -> Array:
 
 
 def offset_undone(styled: Array, blend: Blend) -> Array:
-    """The frame without the median of its difference to the blend around each pixel, which keeps edges."""
+    """The frame without the median of its difference to the blend around each pixel, which keeps edges.
+
+    Where no neighbour is trusted (something vanished, a caption), the difference is that of the places around.
+    """
     height, width = styled.shape[:2]
     scale = min(1.0, 640 / max(height, width))  # a median over many pixels is slow
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     difference = cv2.resize(styled - blend.picture, size, interpolation=cv2.INTER_AREA)
+    trust = cv2.resize(blend.trust, size, interpolation=cv2.INTER_AREA)[..., None]
+    difference = difference * trust + (1 - trust) * _around(difference, trust, max(size) * AROUND)
     reach = max(1, round(max(size) / 384 * MEDIAN_REACH))
     half_levels = np.rint(np.clip(2 * difference + 128, 0, 255)).astype(np.uint8)
     shift = (cv2.medianBlur(half_levels, 2 * reach + 1).astype(np.float32) - 128) / 2
     shift *= np.abs(shift).max(2, keepdims=True) > NOTICEABLE
     return styled - cv2.resize(shift, (width, height))
+
+
+def _around(values: Array, weight: Array, sigma: float) -> Array:
+    """The weighted mean of values [h, w, 3] around each pixel."""
+    known = cv2.GaussianBlur(values * weight, (0, 0), sigma)
+    share = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
+    return np.asarray(known / (share + np.float32(LEAST_WEIGHT)))
 
 
 def _samples(picture: Array, wanted: Array, trust: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
