@@ -41,7 +41,7 @@ class ImageNetFeatures(nn.Module):
         self.layers = layers[: taps[-1] + 1].eval().requires_grad_(False)
         for layer in self.layers:
             if isinstance(layer, nn.ReLU):
-                layer.inplace = False  # the map before it may be looked at
+                layer.inplace = True  # what comes before it is never looked at
         self.taps = taps
         self.register_buffer("mean", torch.tensor((0.485, 0.456, 0.406)).view(1, 3, 1, 1))
         self.register_buffer("deviation", torch.tensor((0.229, 0.224, 0.225)).view(1, 3, 1, 1))
