@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from vidstyle.detect import CONTEXT_FRAMES, LOOK_AHEAD, REASONS, detect
+from vidstyle.detect import CONTEXT_FRAMES, LOOK_AHEAD, REASONS, TrainedFusion, detect
 from vidstyle.frames import Batch, CheckedFrame, StyledBatch
+from vidstyle.models.load import load_features, load_fusion
 
 from .painted_clip import FAULTS, batches, paint, pan, tensor
 
@@ -66,6 +67,16 @@ def test_a_run_of_bad_frames_is_found_and_its_neighbours_are_not_blamed() -> Non
     for t in (18, 19, 20):
         styled[t] = FAULTS["darker"][0](styled[t])
     assert flagged(check(sources, styled)) == [18, 19, 20]
+
+
+def test_a_long_run_of_one_fault_does_not_pass_for_the_style() -> None:
+    sources = pan(36, step=0.4)
+    styled = [paint(s) for s in sources]
+    for t in range(14, 22):
+        styled[t] = (styled[t] * 0.75).astype(np.uint8)
+    networks = {"features": load_features(), "fusion": TrainedFusion(load_fusion())}
+    found = flagged(list(detect(batches(sources, styled), **networks)))  # type: ignore[arg-type]
+    assert {14, 15, 20, 21} <= set(found) <= set(range(14, 22))
 
 
 def test_a_local_fault_has_its_place() -> None:

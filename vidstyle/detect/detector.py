@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from torch import Tensor
@@ -37,6 +38,8 @@ RECENT = 12
 """Frames over which the source's noise and the style's contrast are measured."""
 EXCHANGED = 0.53
 """How surely (see `exchange`) two pictures must have been exchanged to be called displaced. They are bad for it ..."""
+LONGEST_RUN = 8
+"""Bad frames in a row that are looked for."""
 GROSS = 3.0
 """... if neither has a higher score than this: another fault may look alike, and says nothing of a neighbour."""
 CONTEXT_FRAMES = 2 * HISTORY + 2 * RECENT + REACH
@@ -224,16 +227,30 @@ class _Detector:
         examine, frame.examine = frame.examine, None
         finding, frame.finding = frame.finding, None
         assert examine is not None and finding is not None
-        if suspects:
-            cleaner = self._referee.refer(
-                self._sight, number, tolerance=self._tolerance(number), without=suspects
-            )
-            if cleaner is not None or reference is None:  # a doubtful reference is better than none
-                reference = cleaner
-                examine = self._examiner(number, reference, suspects)
-                finding = examine(sight.styled, frame.looks.styled if frame.looks else None)
         history = self._history(number, number + REACH, trusted=True)
-        weigh = self._weigher(number, reference, history, screening=False)
+
+        def compare(without: frozenset[int]) -> tuple[Reference | None, Examine, Finding]:
+            cleaner = self._referee.refer(
+                self._sight, number, tolerance=self._tolerance(number), without=without
+            )
+            again = self._examiner(number, cleaner, without)
+            return cleaner, again, again(sight.styled, frame.looks.styled if frame.looks else None)
+
+        def weigh(finding: Finding, reference: Reference | None) -> tuple[float, Array]:
+            return self._weigher(number, reference, history, screening=False)(finding)
+
+        if suspects:
+            cleaner = compare(suspects)
+            if cleaner[0] is not None or reference is None:  # a doubtful reference is better than none
+                reference, examine, finding = cleaner
+        score, scores = weigh(finding, reference)
+        if score <= self._threshold and (between := self._between_suspects(number) - suspects):
+            # In the middle of a long run of one fault frames look like all their neighbours.
+            apart = compare(suspects | between)
+            found = weigh(apart[2], apart[0])
+            if apart[0] is not None and found[0] > CERTAIN:  # with so few neighbours less does not count
+                reference, examine, finding = apart
+                score, scores = found
 
         def total(score: float, sure: str | None) -> float:
             return max(score, CERTAIN if sure else 0.0) / self._threshold
@@ -242,9 +259,8 @@ class _Detector:
             analysis = analyse(picture)
             (look,) = describe([analysis.thumbnail], network) if network else (None,)
             sure = decision.certain(sight.source, analysis.planes, reference, None)
-            return total(weigh(examine(analysis.planes, look))[0], sure)
+            return total(weigh(examine(analysis.planes, look), reference)[0], sure)
 
-        score, scores = weigh(finding)
         sure = decision.certain(sight.source, sight.styled, reference, frame.invalid)
         displaced = sure is None and frame.exchanged > EXCHANGED
         score = total(score, "displaced" if displaced and not frame.beside_gross else sure)
@@ -272,6 +288,13 @@ class _Detector:
             ),
             judge=judge if flagged else None,
         )
+
+    def _between_suspects(self, number: int) -> frozenset[int]:
+        """The neighbours of a frame that lie between two suspects of what may be one run."""
+        around = range(number - REACH - LONGEST_RUN, number + REACH + 1)
+        suspects = [n for n in around if n in self._frames and self._frames[n].suspect]
+        runs = (range(a + 1, b) for a, b in pairwise(suspects) if b - a < LONGEST_RUN)
+        return frozenset(n for run in runs for n in run if n != number and abs(n - number) <= REACH)
 
     def _compare_with_next(self, number: int) -> None:
         """Whether a frame and the next were mistaken for each other."""
