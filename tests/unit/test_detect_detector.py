@@ -231,3 +231,18 @@ def test_odd_and_tiny_pictures_are_judged(size: tuple[int, int]) -> None:
     assert [f.index for f in frames] == list(range(14))
     assert all(np.isfinite(f.verdict.score) and f.verdict.score >= 0 for f in frames)
     assert all(a.pts < b.pts for a, b in pairwise(frames))
+
+
+def test_a_frame_can_still_be_judged_when_the_clip_is_long_over() -> None:
+    sources = pan(30)
+    still = [sources[-1]] * 90
+    styled = [paint(s) for s in sources]
+    styled[15] = FAULTS["strong noise"][0](styled[15])
+    networks = {"features": load_features(), "fusion": TrainedFusion(load_fusion())}
+    frames = detect(batches(sources + still, styled + [paint(s) for s in still]), **networks)  # type: ignore[arg-type]
+    for frame in frames:
+        if frame.verdict.flagged:
+            bad, judge, again = frame, frame.judge, frame.judge(frame.styled)  # type: ignore[misc]
+    assert bad.index == 15
+    assert judge is not None
+    assert judge(bad.styled) == again == bad.verdict.score

@@ -48,6 +48,8 @@ CONTEXT_FRAMES = 2 * HISTORY + 2 * RECENT + REACH
 
 Examine = Callable[[Array, Look | None], Finding]
 """Measures a styled picture in the place of a frame, from its analysis planes and its look."""
+Weigh = Callable[[Finding], tuple[float, Array]]
+"""Scores what was measured in the place of a frame; also gives the evidence of the single cues."""
 
 
 @dataclass(slots=True)
@@ -193,8 +195,7 @@ class _Detector:
 
     def _weigher(
         self, number: int, reference: Reference | None, history: Array, *, screening: bool
-    ) -> Callable[[Finding], tuple[float, Array]]:
-        """Scores what was found in a frame's place; also gives the evidence of the single cues."""
+    ) -> Weigh:
         known = range(number) if screening else self._frames
         near = (self._frames[n] if (n := number + k) in known and n in self._frames else None for k in AROUND)
         here = Circumstances(
@@ -236,21 +237,23 @@ class _Detector:
             again = self._examiner(number, cleaner, without)
             return cleaner, again, again(sight.styled, frame.looks.styled if frame.looks else None)
 
-        def weigh(finding: Finding, reference: Reference | None) -> tuple[float, Array]:
-            return self._weigher(number, reference, history, screening=False)(finding)
+        def weighing(reference: Reference | None) -> Weigh:
+            return self._weigher(number, reference, history, screening=False)
 
         if suspects:
             cleaner = compare(suspects)
             if cleaner[0] is not None or reference is None:  # a doubtful reference is better than none
                 reference, examine, finding = cleaner
-        score, scores = weigh(finding, reference)
+        weigh = weighing(reference)
+        score, scores = weigh(finding)
         if score <= self._threshold and (between := self._between_suspects(number) - suspects):
             # In the middle of a long run of one fault frames look like all their neighbours.
             apart = compare(suspects | between)
-            found = weigh(apart[2], apart[0])
+            weigh_apart = weighing(apart[0])
+            found = weigh_apart(apart[2])
             if apart[0] is not None and found[0] > CERTAIN:  # with so few neighbours less does not count
                 reference, examine, finding = apart
-                score, scores = found
+                weigh, (score, scores) = weigh_apart, found
 
         def total(score: float, sure: str | None) -> float:
             return max(score, CERTAIN if sure else 0.0) / self._threshold
@@ -259,7 +262,7 @@ class _Detector:
             analysis = analyse(picture)
             (look,) = describe([analysis.thumbnail], network) if network else (None,)
             sure = decision.certain(sight.source, analysis.planes, reference, None)
-            return total(weigh(examine(analysis.planes, look), reference)[0], sure)
+            return total(weigh(examine(analysis.planes, look))[0], sure)
 
         sure = decision.certain(sight.source, sight.styled, reference, frame.invalid)
         displaced = sure is None and frame.exchanged > EXCHANGED
