@@ -8,7 +8,6 @@ from vidstyle.training.teachers.tools import (
     brush_direction,
     kuwahara,
     lines,
-    muted,
     skin,
     smear,
     smoothstep,
@@ -57,7 +56,7 @@ def cartoon(picture: Array, guides: Array) -> Array:
         busy = cv2.GaussianBlur(ink, (0, 0), 10)
         ink *= weight * light / (1 + (busy / 0.16) ** 2)
         cel = cel + (_INK - cel) * ink[..., None]
-    cel = muted(np.clip(cel, 0, 1) ** 0.88, 0.82)
+    cel = np.clip(cel, 0, 1) ** 0.88
     return np.clip(_BLACK + (_WHITE - _BLACK) * cel, 0, 1).astype(np.float32)
 
 

@@ -17,7 +17,7 @@ from vidstyle.training.teachers.tools import (
     worth,
 )
 
-_PAPER = np.array((0.995, 0.985, 0.96), np.float32)
+_PAPER = np.array((0.955, 0.920, 0.845), np.float32)
 _SHADOW = np.array((1.06, 1.0, 0.88), np.float32)
 """Dark washes are mixed from blue: no black in the box."""
 _PENCIL = np.array((0.30, 0.27, 0.28), np.float32)
@@ -47,8 +47,8 @@ def watercolor(picture: Array, guides: Array) -> Array:
     wet = 1 - care
     washes = wander(washes, blotches, 6 + 18 * wet)
 
-    density = -np.log(_lightened(vivid(washes, saturation=1.7, contrast=0.0))) * _SHADOW
-    density = np.maximum(0, density + 0.35 * (density - density.mean(2, keepdims=True)))
+    density = -np.log(_lightened(vivid(washes, saturation=1.25, contrast=0.0))) * _SHADOW
+    density = np.maximum(0, density + 0.10 * (density - density.mean(2, keepdims=True)))
     # Water carries pigment to the rim of a wash: a fine line and a soft shade on its dark side.
     depth = density.mean(2)
     rim = lines(np.exp(-depth), tangent, 1.1, 0.006, 0.06)
