@@ -193,9 +193,7 @@ class _Detector:
 
         return examine
 
-    def _weigher(
-        self, number: int, reference: Reference | None, history: Array, *, screening: bool
-    ) -> Weigh:
+    def _weigher(self, number: int, reference: Reference | None, history: Array, *, screening: bool) -> Weigh:
         known = range(number) if screening else self._frames
         near = (self._frames[n] if (n := number + k) in known and n in self._frames else None for k in AROUND)
         here = Circumstances(
