@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from vidstyle.detect import CONTEXT_FRAMES, LOOK_AHEAD, REASONS, TrainedFusion, detect
+from vidstyle.detect.decision import NAMES, THRESHOLD, corroborated
 from vidstyle.frames import Batch, CheckedFrame, StyledBatch
 from vidstyle.models.load import load_features, load_fusion
 
@@ -139,6 +141,44 @@ def hard_clips() -> dict[str, list]:
 def test_what_happens_in_the_source_is_no_fault(event: str) -> None:
     sources = hard_clips()[event]
     assert flagged(check(sources, [paint(s) for s in sources])) == []
+
+
+def crushed(frame: np.ndarray) -> np.ndarray:
+    """A style whose blacks are one black."""
+    return np.clip(1.25 * paint(frame).astype(np.float32) - 40, 0, 255).astype(np.uint8)
+
+
+def bleached(frame: np.ndarray) -> np.ndarray:
+    """A style that draws on white paper: only what is dark leaves a mark."""
+    return np.clip(1.6 * paint(frame).astype(np.float32), 0, 235).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("style", "end"), [(crushed, 0), (bleached, 255), (paint, 0), (paint, 255)])
+def test_a_picture_that_fades_away_is_not_blank_by_fault(style: Callable, end: int) -> None:
+    sources = [
+        np.rint(f + np.clip((t - 14) / 16, 0, 1) * (end - f.astype(np.float32))).astype(np.uint8)
+        for t, f in enumerate(pan(44))
+    ]
+    networks = {"features": load_features(), "fusion": TrainedFusion(load_fusion())}
+    frames = detect(batches(sources, [style(s) for s in sources]), **networks)  # type: ignore[arg-type]
+    assert flagged(list(frames)) == []
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_noise_on_a_card_of_one_colour_is_found(level: int) -> None:
+    sources = [np.full((108, 192, 3), level, np.uint8)] * 30
+    styled = [paint(s) for s in sources]
+    styled[17] = FAULTS["strong noise"][0](styled[17])
+    networks = {"features": load_features(), "fusion": TrainedFusion(load_fusion())}
+    assert flagged(list(detect(batches(sources, styled), **networks))) == [17]  # type: ignore[arg-type]
+
+
+def test_a_lone_voice_must_be_sure() -> None:
+    nothing, something = np.zeros(len(NAMES), np.float32), np.full(len(NAMES), THRESHOLD, np.float32)
+    assert corroborated(2.0, something) == 2.0
+    assert 0.9 < corroborated(2.0, nothing) < 1
+    assert corroborated(9.0, nothing) > 1
+    assert corroborated(0.3, nothing) == 0.3
 
 
 def test_scores_do_not_depend_on_the_batch_size() -> None:

@@ -14,10 +14,12 @@ from vidstyle.detect.analysis import CHANNELS, COLORS, analyse
 from vidstyle.detect.decision import (
     CERTAIN,
     NAMES,
+    PALE_DOUBT,
     SUSPICION,
     Calm,
     Finding,
     combine,
+    corroborated,
     evidence,
     grid_size,
     measure,
@@ -196,6 +198,7 @@ class _Detector:
     def _weigher(self, number: int, reference: Reference | None, history: Array, *, screening: bool) -> Weigh:
         known = range(number) if screening else self._frames
         near = (self._frames[n] if (n := number + k) in known and n in self._frames else None for k in AROUND)
+        pale = decision.pale(self._frames[number].sight.source)
         here = Circumstances(
             frame=number,
             around=[there.screening if there else 0.0 for there in near],
@@ -207,11 +210,11 @@ class _Detector:
         )
 
         def weigh(finding: Finding) -> tuple[float, Array]:
-            scores = evidence(finding.cues, history, finding.doubt)
-            if self._fusion is None or finding.maps is None:
+            scores = evidence(finding.cues, history, finding.doubt * (PALE_DOUBT if pale else 1))
+            if self._fusion is None or finding.maps is None or pale:
                 return combine(scores), scores
             score = self._fusion(finding, scores, here)
-            return max(score, combine(scores)) if screening else score, scores
+            return max(score, combine(scores)) if screening else corroborated(score, scores), scores
 
         return weigh
 
