@@ -78,7 +78,7 @@ FLAT = 1.5
 PALE = 4 * FLAT
 """Deviation of a source's luma, in grey levels, under which it shows nothing much (the end of a fade, a white card) ..."""
 PALE_DOUBT = 3.0
-"""... of which a style makes what it likes: evidence is divided by so much, and the fusion network, that learnt from
+"""... of which a style makes what it likes: evidence is divided by this, and the fusion network, which learnt from
 other pictures, is not asked."""
 CONTRASTY = 12.0
 """Deviation of a source's luma, in grey levels, that no style paints blank."""
