@@ -76,7 +76,7 @@ SUSPICION = 0.7
 FLAT = 1.5
 """Deviation of the luma of a blank picture, in grey levels, at most."""
 PALE = 4 * FLAT
-"""Deviation of a source's luma, in grey levels, under which it shows nothing much (the end of a fade, a white card) ..."""
+"""Deviation of a source's luma, in grey levels, under which it shows nothing much, as a fade does at its end ..."""
 PALE_DOUBT = 3.0
 """... of which a style makes what it likes: evidence is divided by this, and the fusion network, which learnt from
 other pictures, is not asked."""
