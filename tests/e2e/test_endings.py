@@ -155,6 +155,19 @@ def test_a_run_under_nohup_outlives_its_terminal(sample: Path, tmp_path: Path) -
     assert (tmp_path / "out.mkv").exists()
 
 
+def test_a_signal_while_the_command_line_loads_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text(
+        "import os, signal\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT); [None for _ in range(1000)]\n"
+        "except BaseException:\n    pass\n"  # as some libraries do
+        "raise SystemExit(99)\n"
+    )
+    stopped = vidstyle("in.mp4", PYTHONPATH=str(tmp_path))
+    assert stopped.returncode == 130
+    assert len(stopped.stderr.splitlines()) == 1
+    assert "Stopped" in stopped.stderr
+
+
 @pytest.mark.parametrize("seconds", [0.25, 0.35, 0.45, 0.6, 0.8])
 def test_a_signal_during_start_up_leaves_no_traceback(
     long_clip: Path, tmp_path: Path, seconds: float
