@@ -1,7 +1,7 @@
 """The command `vidstyle`, also as `python -m vidstyle`.
 
-From the first moment a Ctrl-C is one line: while modules load, Python's own way (an exception) would end in a traceback,
-or be swallowed by whatever is being loaded.
+From the first moment a Ctrl-C is one line: while modules load, Python's own way, an exception, ends in a traceback
+or is swallowed by whatever is being loaded.
 """
 
 import os
