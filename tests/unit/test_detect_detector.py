@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from vidstyle.detect import CONTEXT_FRAMES, LOOK_AHEAD, REASONS, TrainedFusion, detect
+from vidstyle.detect import CONTEXT_FRAMES, LOOK_AHEAD, REASONS, TrainedFusion, detect, detector
 from vidstyle.detect.decision import NAMES, THRESHOLD, corroborated
+from vidstyle.detect.temporal import Sight
 from vidstyle.frames import Batch, CheckedFrame, StyledBatch
 from vidstyle.models.load import load_features, load_fusion
 
@@ -108,6 +109,26 @@ def test_two_pictures_in_each_others_place_are_displaced() -> None:
     frames = check(sources, styled)
     assert flagged(frames) == [14, 15]
     assert all("displaced" in frames[t].verdict.reasons for t in (14, 15))
+
+
+def test_a_good_frame_was_not_exchanged_with_a_gross_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def screen(self: detector._Detector, number: int) -> None:
+        screened(self, number)
+        self._frames[number].screening = 0.0  # as in a long run of one fault
+
+    def exchange(first: Sight, second: Sight, *_: object) -> float:
+        return 0.9 if np.abs(first.styled - second.styled).mean() > 5 else 0.0
+
+    screened = detector._Detector._screen
+    monkeypatch.setattr(detector._Detector, "_screen", screen)
+    monkeypatch.setattr(detector, "exchange", exchange)
+    sources = pan(40, step=0.3)
+    styled = [paint(s) for s in sources]
+    for t in range(14, 19):
+        styled[t] = FAULTS["darker"][0](styled[t])
+    found = flagged(check(sources, styled))
+    assert 18 in found
+    assert 19 not in found
 
 
 def hard_clips() -> dict[str, list]:

@@ -83,8 +83,12 @@ class _Frame:
     suspect: bool = False
     exchanged: float = 0.0
     """How surely it and a neighbour came in each other's place ..."""
+    other: int = 0
+    """... which one that is, ..."""
     beside_gross: bool = False
     """... and whether one of them has another fault."""
+    alone: float | None = None
+    """Score of the final judgement, before that was asked."""
 
 
 def detect(
@@ -266,7 +270,8 @@ class _Detector:
             return total(weigh(examine(analysis.planes, look))[0], sure)
 
         sure = decision.certain(sight.source, sight.styled, reference, frame.invalid)
-        displaced = sure is None and frame.exchanged > EXCHANGED
+        frame.alone = score
+        displaced = sure is None and frame.exchanged > EXCHANGED and not self._lopsided(frame)
         score = total(score, "displaced" if displaced and not frame.beside_gross else sure)
         flagged = score > 1
         source, styled = frame.source, frame.styled
@@ -306,10 +311,16 @@ class _Detector:
         if following is None or frame.reference is None or following.reference is None:
             return
         found = exchange(frame.sight, following.sight, frame.reference, following.reference)
-        for there in (frame, following):
+        for there, other in ((frame, number + 1), (following, number)):
             if found > there.exchanged:
-                there.exchanged = found
+                there.exchanged, there.other = found, other
                 there.beside_gross = max(frame.screening, following.screening) > GROSS
+
+    def _lopsided(self, frame: _Frame) -> bool:
+        """Whether one of two frames is gross and the other good: two that were exchanged are alike bad."""
+        other = self._frames[frame.other]
+        scores = [there.screening if there.alone is None else there.alone for there in (frame, other)]
+        return min(scores) <= self._threshold and max(scores) > GROSS
 
     def _recent(self, number: int) -> list[_Frame]:
         return [
