@@ -50,11 +50,16 @@ def vidstyle_as_anybody(*arguments: str | Path) -> subprocess.CompletedProcess[s
 def start(*arguments: str | Path, hang_up: signal.Handlers = signal.SIG_DFL) -> subprocess.Popen[bytes]:
     """`vidstyle ARGUMENTS` in a process group of its own, to be disturbed.
 
-    hang_up: what becomes of SIGHUP, which the tests' own shell may have told them to ignore.
+    hang_up: what becomes of SIGHUP, which the tests' own shell may have told them to ignore, as it may SIGINT.
     """
+
+    def as_from_a_terminal() -> None:
+        signal.signal(signal.SIGHUP, hang_up)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     return subprocess.Popen(
         [sys.executable, "-m", "vidstyle", *map(str, arguments)],
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, hang_up),
+        preexec_fn=as_from_a_terminal,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
