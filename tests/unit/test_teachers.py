@@ -71,7 +71,8 @@ def test_it_is_always_the_same_picture(picture: Array, painted: dict[str, Array]
 @pytest.mark.parametrize("style", TEACHERS)
 def test_letters_and_tones_stay(picture: Array, painted: dict[str, Array], style: str) -> None:
     before, after = luma(picture), luma(painted[style])
-    assert np.corrcoef(before[LETTERS].ravel(), after[LETTERS].ravel())[0, 1] > 0.7
+    least = 0.7 if style == "scifi" else 0.75  # a dim night: neon is brighter than white paper
+    assert np.corrcoef(before[LETTERS].ravel(), after[LETTERS].ravel())[0, 1] > least
     assert after[SKY].mean() > after[DISC].mean() > after[BLACK].mean()
 
 
