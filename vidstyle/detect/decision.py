@@ -325,7 +325,7 @@ def combine(scores: Array) -> float:
 def corroborated(score: float, scores: Array) -> float:
     """The fusion network's score, less where no single cue of the evidence stands out.
 
-    Such a frame is next to a bad one, not beside all that is good.
+    A score above the threshold stays just under it at least: only the worst of the good frames come so near.
     """
     noticed = float(np.clip(scores.max() / (NOTICEABLE * THRESHOLD), 0, 1))
     return max(score / (ALONE + (1 - ALONE) * noticed), min(score, DOUBTFUL))

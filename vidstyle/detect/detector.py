@@ -40,10 +40,10 @@ RECENT = 12
 """Frames over which the source's noise and the style's contrast are measured."""
 EXCHANGED = 0.53
 """How surely (see `exchange`) two pictures must have been exchanged to be called displaced. They are bad for it ..."""
-LONGEST_RUN = 8
-"""Bad frames in a row that are looked for."""
 GROSS = 3.0
 """... if neither has a higher score than this: another fault may look alike, and says nothing of a neighbour."""
+LONGEST_RUN = 8
+"""Bad frames in a row that are looked for."""
 CONTEXT_FRAMES = 2 * HISTORY + 2 * RECENT + REACH
 """So many frames after a start in the middle of a video the scores are those of an undisturbed run."""
 
