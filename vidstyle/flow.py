@@ -82,7 +82,7 @@ def resize_flow(flow: Flow, size: tuple[int, int]) -> Flow:
     if (width, height) == size:
         return flow
     resized = cv2.resize(flow, size, interpolation=cv2.INTER_LINEAR)
-    return np.multiply(resized, (size[0] / width, size[1] / height), dtype=np.float32)
+    return cv2.multiply(resized, (size[0] / width, size[1] / height, 0, 0))
 
 
 def direct_flow(at: Tensor, towards: Tensor, *, max_long_side: int = 640) -> Flow:

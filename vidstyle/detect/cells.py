@@ -39,8 +39,8 @@ def trusted_means(fields: Sequence[Array], trusted: Mask, size: tuple[int, int])
     Returns [all C, rows, columns] and [1, rows, columns].
     """
     weight = trusted.astype(np.float32)[None]
-    share = cell_means(weight, size)
-    sums = np.concatenate([cell_means(field * weight, size) for field in fields])
+    sums = cell_means(np.concatenate((weight, *(field * weight for field in fields))), size)
+    share, sums = sums[:1], sums[1:]
     means = (sums / np.maximum(share, LEAST_SHARE)).astype(np.float32)
     return means, share
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vidstyle.detect.analysis import COLORS, TEXTURES
 from vidstyle.detect.cells import LEAST_SUPPORT, pool, trusted_means
-from vidstyle.detect.statistics import Array, Mask, known_median, masked_mean, worst
+from vidstyle.detect.statistics import Array, Mask, deviation, known_median, masked_mean, worst
 from vidstyle.detect.temporal import Reference
 
 REASONS = (
@@ -311,7 +311,7 @@ def evidence(cues: Array, history: Array, doubt: float = 1.0) -> Array:
     scores = WEIGHT * (cues - middle) / (spread * np.float32(doubt))
     if not cues[STANDSTILL] > np.log(4):
         scores[STANDSTILL] = np.nan
-    return np.nan_to_num(scores, nan=-THRESHOLD).astype(np.float32)
+    return np.where(np.isnan(scores), -THRESHOLD, scores).astype(np.float32)
 
 
 def combine(scores: Array) -> float:
@@ -333,17 +333,17 @@ def corroborated(score: float, scores: Array) -> float:
 
 def pale(source: Array) -> bool:
     """Whether a source, [5, h, w], shows next to nothing."""
-    return float(source[0].std()) < PALE
+    return deviation(source[0]) < PALE
 
 
 def certain(source: Array, styled: Array, reference: Reference | None, invalid: str | None) -> str | None:
     """The reason why a frame is bad beyond doubt, if it is: "invalid" or "blank"."""
     if invalid is not None:
         return "blank" if invalid == "blank" else "invalid"
-    if styled[0].std() >= FLAT or pale(source):  # a style may well paint a pale picture white
+    if deviation(styled[0]) >= FLAT or pale(source):  # a style may well paint a pale picture white
         return None
     if reference is None:
-        return "blank" if source[0].std() > CONTRASTY else None
+        return "blank" if deviation(source[0]) > CONTRASTY else None
     return "blank" if reference.styled[0][reference.supported].std() > PALE else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -27,7 +27,7 @@ from vidstyle.detect.decision import (
 from vidstyle.detect.features import Look, Looks, describe, estrangement
 from vidstyle.detect.fusion import AROUND, Circumstances, Fusion
 from vidstyle.detect.mapping import Cells, cells, learn
-from vidstyle.detect.statistics import Array
+from vidstyle.detect.statistics import Array, column_median, mean_difference
 from vidstyle.detect.temporal import REACH, Referee, Reference, Sight, displacement, exchange, look, tolerance
 from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
 from vidstyle.models.features import FeatureNetwork
@@ -108,8 +108,7 @@ def detect(
     for batch in batches:
         if len(batch.source.motion) != len(batch.source):
             raise ValueError("the batches lack their motion: pass them through flow.track_motion first")
-        for i in range(len(batch.source)):
-            detector.add(batch, i)
+        for _ in detector.add(batch):
             yield from detector.advance()
     yield from detector.finish()
 
@@ -125,24 +124,32 @@ class _Detector:
         self._frames: dict[int, _Frame] = {}
         self._last = -1
 
-    def add(self, batch: StyledBatch, i: int) -> None:
-        source, styled, motion = batch.source.pixels[i], batch.pictures[i], batch.source.motion[i]
-        analyses = analyse(source), analyse(styled)
-        before = self._sight(self._last)
-        self._last += 1
-        self._frames[self._last] = _Frame(
-            index=batch.source.indices[i],
-            pts=batch.source.pts[i],
-            duration=batch.source.durations[i],
-            source=source,
-            styled=styled,
-            damaged=batch.source.damaged[i],
-            shot=motion.shot,
-            invalid=batch.invalid[i],
-            sight=look(analyses[0].planes, analyses[1].planes, motion, before),
-            cells=cells(analyses[0].planes, analyses[1].planes, grid_size(analyses[0].planes)),
-            looks=Looks(*describe([a.thumbnail for a in analyses], self._network)) if self._network else None,
-        )
+    def add(self, batch: StyledBatch) -> Iterator[None]:
+        """Takes the frames of a batch, one whenever it is asked for the next."""
+        pictures = [
+            analyse(picture)
+            for pair in zip(batch.source.pixels, batch.pictures, strict=True)
+            for picture in pair
+        ]
+        looks = describe([p.thumbnail for p in pictures], self._network) if self._network else []
+        for i, motion in enumerate(batch.source.motion):
+            source, styled = (picture.planes for picture in pictures[2 * i : 2 * i + 2])
+            before = self._sight(self._last)
+            self._last += 1
+            self._frames[self._last] = _Frame(
+                index=batch.source.indices[i],
+                pts=batch.source.pts[i],
+                duration=batch.source.durations[i],
+                source=batch.source.pixels[i],
+                styled=batch.pictures[i],
+                damaged=batch.source.damaged[i],
+                shot=motion.shot,
+                invalid=batch.invalid[i],
+                sight=look(source, styled, motion, before),
+                cells=cells(source, styled, grid_size(source)),
+                looks=Looks(*looks[2 * i : 2 * i + 2]) if looks else None,
+            )
+            yield
 
     def advance(self) -> Generator[CheckedFrame, None, None]:
         """What becomes possible now that frame `_last` is there, or known not to exist."""
@@ -335,8 +342,7 @@ class _Detector:
 
         def median(rows: list[Array | None], default: float) -> Array:
             known = [row for row in rows if row is not None]
-            middle: Array = np.median(known or [np.full(len(CHANNELS), default, np.float32)], 0)
-            return middle
+            return column_median(known or [np.full(len(CHANNELS), default, np.float32)])
 
         return Calm(
             contrast=np.clip(median([f.sight.contrast for f in recent], 1), 0.5, 3),
@@ -371,9 +377,9 @@ def standstill(here: Sight, before: Sight | None, styled: Array, contrast: Array
     """How much less the styled picture changed than the source's motion would have it (log ratio); nan at rest."""
     if before is None or here.cut:
         return float("nan")
-    change = float(np.abs(styled[COLORS] - before.styled[COLORS]).mean())
-    source = float(np.abs(here.source[COLORS] - before.source[COLORS]).mean())
-    expected = min(displacement(before.styled, here.back), source * float(contrast[0]))
+    change = mean_difference(styled[COLORS], before.styled[COLORS])
+    source = mean_difference(here.source[COLORS], before.source[COLORS])
+    expected = min(displacement(before, here), source * float(contrast[0]))
     if min(expected, source) < 0.15:
         return float("nan")
     return float(np.log((expected + 0.05) / (change + 0.05)))

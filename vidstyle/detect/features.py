@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, median
 
 import cv2
 import numpy as np
@@ -61,5 +62,5 @@ def estrangement(source: Look, styled: Look, neighbours: Sequence[Looks]) -> flo
             )
         )
         nearest = np.argsort(moved, kind="stable")[:NEAREST]
-        ratios.append(np.median(changed[nearest]) / (np.median(moved[nearest]) + NOISE))
-    return float(np.mean(ratios))
+        ratios.append(median(changed[nearest].tolist()) / (median(moved[nearest].tolist()) + NOISE))
+    return fmean(ratios)

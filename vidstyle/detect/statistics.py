@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,6 +48,24 @@ def median(rows: Sequence[Array]) -> Array:
         ordered[i], ordered[j] = np.minimum(ordered[i], ordered[j]), np.maximum(ordered[i], ordered[j])
     middle: Array = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) * np.float32(0.5)
     return middle
+
+
+def column_median(rows: Sequence[Array]) -> Array:
+    """Of a few short rows of equal length, entry by entry."""
+    ordered = np.sort(np.asarray(rows), axis=0)
+    middle: Array = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) * np.float32(0.5)
+    return middle
+
+
+def deviation(plane: Array) -> float:
+    """Standard deviation of [h, w] (numpy's own takes ten times as long)."""
+    return float(cv2.meanStdDev(plane)[1][0, 0])
+
+
+def mean_difference(first: Array, second: Array) -> float:
+    """Mean absolute difference of two arrays [C, h, w]."""
+    height, width = first.shape[0] * first.shape[1], first.shape[2]
+    return cv2.norm(first.reshape(height, width), second.reshape(height, width), cv2.NORM_L1) / first.size
 
 
 class MaskedMedian:

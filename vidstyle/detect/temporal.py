@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import median
 
 import cv2
 import numpy as np
 
 from vidstyle.detect.analysis import COLORS
-from vidstyle.detect.statistics import Array, Mask, MaskedMedian, masked_mean
+from vidstyle.detect.statistics import Array, Mask, MaskedMedian, deviation, masked_mean
 from vidstyle.flow import resize_flow
 from vidstyle.frames import Motion
 
@@ -42,12 +43,16 @@ class Sight:
     source: Array
     """[5, h, w]."""
     styled: Array
-    mixed: Array
-    """The first four planes of the source once more, as OpenCV remaps them fastest: [h, w, 4]."""
     back: Array
     """[2, h, w]: flow to the frame before, x and y, on the analysis grid."""
-    forth: Array
-    """Flow from the frame before to this one, on the grid of the frame before."""
+    source_mixed: Array
+    """The first four planes of the source once more, as OpenCV remaps them fastest: [h, w, 4] ..."""
+    styled_mixed: Array
+    """... and those of the styled picture."""
+    rest: Array
+    """[h, w, 4]: the last plane of the source, that of the styled picture, and `back`."""
+    rest_before: Array | None
+    """The same of the frame before with the flow from there to this frame; None after a cut."""
     cut: bool
     residual: float
     """Median fine difference of the source to the warped source before, in grey levels: its noise."""
@@ -105,33 +110,36 @@ def look(source: Array, styled: Array, motion: Motion, before: Sight | None) -> 
     """Everything about one frame that its own and its neighbours' judgement needs."""
     height, width = source.shape[1:]
     size = (width, height)
-    back, forth = (np.stack(cv2.split(resize_flow(flow, size))) for flow in (motion.back, motion.forth))
+    back, forth = (cv2.split(resize_flow(flow, size)) for flow in (motion.back, motion.forth))
     cut = motion.cut or before is None
-    residual, still = 0.0, False
+    residual, still, rest_before = 0.0, False, None
     if not cut and before is not None:
+        rest_before = cv2.merge([before.source[4], before.styled[4], *forth])
         columns, rows = _grid(*size)
         luma = fetch(before.source[0], columns + back[0], rows + back[1])
         change = source[0] - luma
         fine = cv2.absdiff(change, cv2.blur(change, (9, 9)))  # a flash or a fade is no noise
         some = fine[::2, ::2].ravel()
         residual = float(np.partition(some, len(some) // 2)[len(some) // 2])
-        still = float(np.abs(source - before.source).max()) < 0.5
+        still = bool((cv2.absdiff(source.reshape(-1, width), before.source.reshape(-1, width)) < 0.5).all())
     return Sight(
         source=source,
         styled=styled,
-        mixed=cv2.merge([*source[:4]]),
-        back=back,
-        forth=forth,
+        back=np.stack(back),
+        source_mixed=cv2.merge([*source[:4]]),
+        styled_mixed=cv2.merge([*styled[:4]]),
+        rest=cv2.merge([source[4], styled[4], *back]),
+        rest_before=rest_before,
         cut=cut,
         residual=residual,
-        contrast=_deviation(styled) / _deviation(source),
+        contrast=_deviations(styled) / _deviations(source),
         still=still,
     )
 
 
-def _deviation(planes: Array) -> Array:
+def _deviations(planes: Array) -> Array:
     """Standard deviation of each plane, above 0."""
-    return np.array([cv2.meanStdDev(plane)[1][0, 0] for plane in planes], np.float32) + 1e-3
+    return np.array([deviation(plane) for plane in planes], np.float32) + 1e-3
 
 
 Window = Callable[[int], Sight | None]
@@ -140,7 +148,7 @@ Window = Callable[[int], Sight | None]
 
 def tolerance(residuals: Sequence[float]) -> float:
     """How much the source may differ from a warped neighbour, in grey levels, given its recent residuals."""
-    noise = float(np.median(residuals)) if residuals else 0.0
+    noise = median(residuals) if residuals else 0.0
     return min(max(5 * noise, TOLERANCES[0]), TOLERANCES[1])
 
 
@@ -171,11 +179,11 @@ class Referee:
         supported = count >= 2
         if supported.mean() < LEAST_SUPPORT:
             return None
-        stack, median = self._stack[: len(offsets)], MaskedMedian(valid)
-        middle = median(stack, self._work)
+        stack, middle_of = self._stack[: len(offsets)], MaskedMedian(valid)
+        middle = middle_of(stack, self._work)
         lowest, highest = _range(stack, valid, self._work)
         np.subtract(stack, middle, out=stack)
-        spread = median(np.abs(stack, out=stack), self._work)
+        spread = middle_of(np.abs(stack, out=stack), self._work)
         # the trusted sources are near this frame's own: their mean will do
         change = here.source - source / np.maximum(count, 1)
         weight = supported.astype(np.float32)
@@ -209,14 +217,14 @@ class Referee:
             self._warped = np.empty((2, height, width, 4), np.float32)
         warped: Array = self._warped[0]
         spare: Array = self._warped[1]
-        first, last = np.zeros((height, width, 4), np.float32), np.zeros((height, width), np.float32)
+        first, last = np.zeros((2, height, width, 4), np.float32)
         offsets: list[int] = []
         masks: list[Mask] = []
-        for offset, there, columns, rows in _paths(window, frame):
+        for offset, there, rest, columns, rows in _paths(window, frame):
             if frame + offset in without:
                 continue
-            source = fetch(there.mixed, columns, rows, warped)
-            error = cv2.blur(largest(cv2.absdiff(source, here.mixed, spare)), (3, 3))
+            source = fetch(there.source_mixed, columns, rows, warped)
+            error = cv2.blur(largest(cv2.absdiff(source, here.source_mixed, spare)), (3, 3))
             trusted = (
                 (error < tolerance) & (columns >= -1) & (rows >= -1) & (columns <= width) & (rows <= height)
             )
@@ -224,28 +232,42 @@ class Referee:
                 continue
             mask = trusted.view(np.uint8)
             cv2.accumulate(source, first, mask)
-            cv2.accumulate(fetch(there.source[4], columns, rows), last, mask)
-            for plane, layer in zip(there.styled, self._stack[len(offsets)], strict=True):
-                fetch(plane, columns, rows, layer)
+            cv2.accumulate(rest, last, mask)
+            *layers, last_layer = self._stack[len(offsets)]
+            cv2.split(fetch(there.styled_mixed, columns, rows, spare), layers)
+            cv2.extractChannel(rest, 1, last_layer)
             offsets.append(offset)
             masks.append(trusted)
-        return offsets, masks, np.stack((*cv2.split(first), last))
+        return offsets, masks, np.stack((*cv2.split(first), last[..., 0]))
 
 
-def _paths(window: Window, frame: int) -> Iterator[tuple[int, Sight, Array, Array]]:
-    """The neighbours of a frame in its shot: how far away, what they are, and where in them each pixel went."""
+def _paths(window: Window, frame: int) -> Iterator[tuple[int, Sight, Array, Array, Array]]:
+    """The neighbours of a frame in its shot, in both directions.
+
+    How far away, what they are, their `rest` warped to the frame, and where in them each of its pixels went.
+    """
     here = window(frame)
     assert here is not None
     for direction in (1, -1):
         columns, rows = _grid(here.source.shape[2], here.source.shape[1])
+        rest = _rest(window, frame, direction)
         for step in range(1, REACH + 1):
             there = window(frame + direction * step)
             link = there if direction > 0 else window(frame - step + 1)
             if there is None or link is None or link.cut:
                 break
-            x, y = link.forth if direction > 0 else link.back
-            columns, rows = columns + fetch(x, columns, rows), rows + fetch(y, columns, rows)
-            yield direction * step, there, columns, rows
+            columns, rows = columns + rest[..., 2], rows + rest[..., 3]
+            rest = fetch(_rest(window, frame + direction * step, direction), columns, rows)
+            yield direction * step, there, rest, columns, rows
+
+
+def _rest(window: Window, frame: int, direction: int) -> Array:
+    """The `rest` of a frame with the flow to the next in a direction; to the one before where there is no next."""
+    here, following = window(frame), window(frame + 1)
+    assert here is not None
+    if direction > 0 and following is not None and following.rest_before is not None:
+        return following.rest_before
+    return here.rest
 
 
 def _range(stack: Array, valid: Mask, work: Array) -> tuple[Array, Array]:
@@ -283,9 +305,10 @@ def exchange(first: Sight, second: Sight, at_first: Reference, at_second: Refere
     return min(shares) - CHANCE * (LEAST_APART / count) ** 0.5
 
 
-def displacement(styled: Array, back: Array) -> float:
-    """How much a styled picture [5, h, w] would change, in grey levels, if it moved along the flow [2, h, w]."""
-    height, width = styled.shape[1:]
+def displacement(before: Sight, here: Sight) -> float:
+    """How much a frame's colours would change, in grey levels, if it moved along the flow to the next."""
+    height, width = here.back.shape[1:]
     columns, rows = _grid(width, height)
-    color = cv2.merge([*styled[COLORS]])
-    return float(cv2.absdiff(fetch(color, columns + back[0], rows + back[1]), color).mean())
+    moved = fetch(before.styled_mixed, columns + here.back[0], rows + here.back[1])
+    change = np.array(cv2.mean(cv2.absdiff(moved, before.styled_mixed)))
+    return float(change[COLORS].mean())
