@@ -48,7 +48,7 @@ class AnyStyleSettings(RecipeSettings):
     content_weight: float = option(0.25, "of the photograph's features")
     temporal_weight: float = option(7.0, "of the same scene a moment later, painted alike")
     dots_weight: float = option(2.0, "of dots and lines of one pixel, which no brush makes")
-    edge_channels: int = option(24, "width of the generator's first and last layers")
+    edge_channels: int = option(32, "width of the generator's first and last layers")
     banks: int = option(4, "weights that a style mixes")
     most_styles: int = option(0, "pictures of each place in --art (0: all)")
 

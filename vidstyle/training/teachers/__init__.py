@@ -32,7 +32,7 @@ class Teacher:
 
 
 TEACHERS = {
-    "oil": Teacher(oil, ("strokes",)),
+    "oil": Teacher(oil, ("strokes",), {"edge_channels": 32}),
     "cartoon": Teacher(cartoon, ("lines",), {"edge_channels": 32}),
     "scifi": Teacher(scifi, ("lines",), {"edge_channels": 32, "mix_skip": True}),
     "sketch": Teacher(
