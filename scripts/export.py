@@ -58,6 +58,10 @@ ABOUT = {
         "Pencil sketch",
         "Pencil on paper: contours, hatching in the shadows, faces with a light hand.",
     ),
+    "ukiyoe": (
+        "Ukiyo-e",
+        "A Japanese woodblock print: flat pigments on cream paper, Prussian blue shadows, even dark lines.",
+    ),
 }
 """Title and description of the shipped styles."""
 FRAMES = 4

@@ -135,6 +135,21 @@ def test_scifi_is_dark_cold_and_warm_with_glowing_contours(picture: Array, paint
     assert luma(night)[64, 88:93].max() > luma(night)[64, 70:80].max(), "the border of the disc glows"
 
 
+def test_a_woodblock_print_is_flat_on_cream_paper_with_blue_shadows(
+    picture: Array, painted: dict[str, Array]
+) -> None:
+    printed = painted["ukiyoe"]
+    white, dark = (np.full((48, 48, 3), value, np.float32) for value in (1.0, 0.12))
+    paper, shadow = (TEACHERS["ukiyoe"].paint(p, guides(p, "ukiyoe")).mean((0, 1)) for p in (white, dark))
+    assert paper[0] > paper[1] > paper[2] > 0.7, "cream"
+    assert shadow[2] > 1.5 * shadow[0], "Prussian blue"
+    assert luma(printed)[64, 24:34].min() < 0.6 * luma(printed)[DISC].mean(), "the disc has an outline"
+    near = TEACHERS["ukiyoe"].paint(picture * 0.97, guides(picture, "ukiyoe"))
+    assert np.abs(near - printed)[DISC].mean() < 0.03, (
+        "colours change little by little, not from block to block"
+    )
+
+
 def test_colours_get_livelier() -> None:
     pale = np.full((8, 8, 3), (0.5, 0.55, 0.6), np.float32)
     lively = tools.vivid(pale, saturation=1.4, contrast=0.0)

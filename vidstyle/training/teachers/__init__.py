@@ -13,6 +13,7 @@ from vidstyle.training.teachers._cartoon import cartoon
 from vidstyle.training.teachers._oil import oil
 from vidstyle.training.teachers._scifi import scifi
 from vidstyle.training.teachers._sketch import sketch
+from vidstyle.training.teachers._ukiyoe import ukiyoe
 from vidstyle.training.teachers._watercolor import watercolor
 from vidstyle.training.teachers.tools import Array
 
@@ -42,6 +43,7 @@ TEACHERS = {
         grey=True,
     ),
     "watercolor": Teacher(watercolor, ("lines", "paper", "blotches"), {"edge_channels": 32}),
+    "ukiyoe": Teacher(ukiyoe, ("lines", "paper"), {"edge_channels": 32, "mix_skip": True}),
 }
 
-__all__ = ["TEACHERS", "Array", "Teacher", "cartoon", "oil", "scifi", "sketch", "watercolor"]
+__all__ = ["TEACHERS", "Array", "Teacher", "cartoon", "oil", "scifi", "sketch", "ukiyoe", "watercolor"]
