@@ -51,8 +51,9 @@ def test_each_style_is_what_its_name_says(pictures: dict[str, np.ndarray]) -> No
     assert light(pictures["scifi"]) < light(source) - 10
     assert pictures["scifi"][..., 2].mean() > 1.3 * pictures["scifi"][..., 0].mean()
     assert colour(pictures["cartoon"]) > 1.1 * colour(source)
-    dark = pictures["source"].max(2) < 60
-    assert pictures["ukiyoe"][dark][:, 2].mean() > 1.2 * pictures["ukiyoe"][dark][:, 0].mean(), "blue shadows"
+    white = pictures["source"].min(2) > 190
+    snow, paper = (pictures[name][white].mean(0) for name in ("source", "ukiyoe"))
+    assert paper[:2].mean() - paper[2] > snow[:2].mean() - snow[2] + 12, "on cream paper"
 
 
 def test_the_command_lists_them_with_a_line_each() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from vidstyle.detect import CONTEXT_FRAMES, LOOK_AHEAD, REASONS, TrainedFusion, detect, detector
-from vidstyle.detect.decision import NAMES, THRESHOLD, corroborated
+from vidstyle.detect.decision import NAMES, STANDSTILL, THRESHOLD, corroborated, frozen
 from vidstyle.detect.temporal import Sight
 from vidstyle.frames import Batch, CheckedFrame, StyledBatch
 from vidstyle.models.load import load_features, load_fusion
@@ -100,6 +100,23 @@ def test_a_picture_shown_twice_over_a_moving_source_is_a_duplicate() -> None:
     frames = check(sources, styled)
     assert flagged(frames) == [20]
     assert "duplicate" in frames[20].verdict.reasons
+
+
+def test_a_picture_held_through_a_dissolve_is_a_duplicate() -> None:
+    sources = hard_clips()["dissolve"]
+    styled = [paint(s) for s in sources]
+    moving = [t for t in range(1, len(sources)) if np.abs(sources[t] - sources[t - 1]).mean() > 0.5]
+    middle = moving[len(moving) // 2]
+    styled[middle + 1 : middle + 4] = [styled[middle]] * 3
+    assert flagged(check(sources, styled)) == [middle + 1, middle + 2, middle + 3]
+
+
+def test_where_every_other_picture_is_held_that_alone_is_no_fault() -> None:
+    moving, held = np.zeros(len(NAMES), np.float32), np.zeros(len(NAMES), np.float32)
+    held[STANDSTILL] = 3
+    assert frozen(held, np.stack([moving] * 9 + [held]))
+    assert not frozen(held, np.stack([moving, held] * 5))
+    assert not frozen(moving, np.stack([moving] * 9))
 
 
 def test_two_pictures_in_each_others_place_are_displaced() -> None:

@@ -84,6 +84,11 @@ CONTRASTY = 12.0
 """Deviation of a source's luma, in grey levels, that no style paints blank."""
 CERTAIN = 8.0
 """Score of a frame that is bad beyond doubt."""
+FROZEN = 1.8
+"""Standstill (log ratio) of a picture that is held while the source moves. 8,849 good frames of the anomaly bench and
+of another suite have at most 0.51, ..."""
+HELD = 1 / 3
+"""... but where more than this share of the frames are held the style is animated so."""
 NOTICEABLE = 0.7
 """Evidence of the strongest cue, in units of the threshold, from which the fusion network is taken at its word ..."""
 ALONE = 5.0
@@ -342,15 +347,29 @@ def pale(source: Array) -> bool:
     return deviation(source[0]) < PALE
 
 
-def certain(source: Array, styled: Array, reference: Reference | None, invalid: str | None) -> str | None:
-    """The reason why a frame is bad beyond doubt, if it is: "invalid" or "blank"."""
+def certain(
+    source: Array,
+    styled: Array,
+    reference: Reference | None,
+    invalid: str | None,
+    *,
+    cues: Array,
+    history: Array,
+) -> str | None:
+    """The reason why a frame is bad beyond doubt, if it is: "invalid", "blank" or "duplicate"."""
     if invalid is not None:
         return "blank" if invalid == "blank" else "invalid"
     if deviation(styled[0]) >= FLAT or pale(source):  # a style may well paint a pale picture white
-        return None
+        return "duplicate" if frozen(cues, history) else None
     if reference is None:
         return "blank" if deviation(source[0]) > CONTRASTY else None
     return "blank" if reference.styled[0][reference.supported].std() > PALE else None
+
+
+def frozen(cues: Array, history: Array) -> bool:
+    """Whether a picture stands still against the source's motion, in a film whose pictures do not; see `evidence`."""
+    held = np.count_nonzero(history[:, STANDSTILL] > FROZEN)
+    return bool(cues[STANDSTILL] > FROZEN and held <= HELD * len(history))
 
 
 def reasons(scores: Array, finding: Finding, sure: str | None) -> tuple[str, ...]:

@@ -176,11 +176,17 @@ class _Detector:
         frame.examine = self._examiner(number, frame.reference)
         frame.finding = frame.examine(frame.sight.styled, frame.looks.styled if frame.looks else None)
         frame.cues = frame.finding.cues
-        weigh = self._weigher(
-            number, frame.reference, self._history(number, number, trusted=False), screening=True
-        )
+        history = self._history(number, number, trusted=False)
+        weigh = self._weigher(number, frame.reference, history, screening=True)
         frame.screening = weigh(frame.finding)[0]
-        sure = decision.certain(frame.sight.source, frame.sight.styled, frame.reference, frame.invalid)
+        sure = decision.certain(
+            frame.sight.source,
+            frame.sight.styled,
+            frame.reference,
+            frame.invalid,
+            cues=frame.cues,
+            history=history,
+        )
         frame.suspect = frame.screening > SUSPICION or sure is not None
 
     def _examiner(
@@ -241,6 +247,7 @@ class _Detector:
         finding, frame.finding = frame.finding, None
         assert examine is not None and finding is not None
         history = self._history(number, number + REACH, trusted=True)
+        everything = self._history(number, number + REACH, trusted=False)
 
         def compare(without: frozenset[int]) -> tuple[Reference | None, Examine, Finding]:
             cleaner = self._referee.refer(
@@ -267,16 +274,21 @@ class _Detector:
                 reference, examine, finding = apart
                 weigh, (score, scores) = weigh_apart, found
 
+        def certain(styled: Array, finding: Finding, invalid: str | None) -> str | None:
+            return decision.certain(
+                sight.source, styled, reference, invalid, cues=finding.cues, history=everything
+            )
+
         def total(score: float, sure: str | None) -> float:
             return max(score, CERTAIN if sure else 0.0) / self._threshold
 
         def judge(picture: Tensor) -> float:
             analysis = analyse(picture)
             (look,) = describe([analysis.thumbnail], network) if network else (None,)
-            sure = decision.certain(sight.source, analysis.planes, reference, None)
-            return total(weigh(examine(analysis.planes, look))[0], sure)
+            finding = examine(analysis.planes, look)
+            return total(weigh(finding)[0], certain(analysis.planes, finding, None))
 
-        sure = decision.certain(sight.source, sight.styled, reference, frame.invalid)
+        sure = certain(sight.styled, finding, frame.invalid)
         frame.alone = score
         displaced = sure is None and frame.exchanged > EXCHANGED and not self._lopsided(frame)
         score = total(score, "displaced" if displaced and not frame.beside_gross else sure)
