@@ -24,8 +24,7 @@ from vidstyle.styles import available
 
 ROOT = Path(__file__).resolve().parents[1]
 FRAMES = (30, 110)
-COLUMNS = 3
-TILE = (480, 270)
+TILE = (320, 180)
 
 
 def pictures(path: Path, indices: tuple[int, ...]) -> list[np.ndarray]:
@@ -51,12 +50,20 @@ def painted(source: Path, style: str, folder: Path) -> list[np.ndarray]:
 
 
 def sheet(views: list[list[np.ndarray]]) -> Image.Image:
-    """Source and styles, `views[i][k]` being frame k in style i, in rows of COLUMNS for each frame."""
-    rows = []
-    for frame in zip(*views, strict=True):
-        small = [np.asarray(Image.fromarray(view).resize(TILE, Image.Resampling.LANCZOS)) for view in frame]
-        rows += [np.hstack(small[i : i + COLUMNS]) for i in range(0, len(small), COLUMNS)]
-    return Image.fromarray(np.vstack(rows))
+    """The source large, the styles beside it in two rows; `views[i][k]` is frame k of the source or in style i."""
+    columns = len(views) // 2  # of the styles: all views but the first
+    whole = Image.new("RGB", ((columns + 2) * TILE[0], 2 * TILE[1] * len(views[0])), "white")
+    for row, (source, *styles) in enumerate(zip(*views, strict=True)):
+        top = 2 * row * TILE[1]
+        whole.paste(shrunk(source, 2), (0, top))
+        for i, style in enumerate(styles):
+            whole.paste(shrunk(style), ((2 + i % columns) * TILE[0], top + i // columns * TILE[1]))
+    return whole
+
+
+def shrunk(view: np.ndarray, tiles: int = 1) -> Image.Image:
+    """A picture so many tiles wide and high."""
+    return Image.fromarray(view).resize((tiles * TILE[0], tiles * TILE[1]), Image.Resampling.LANCZOS)
 
 
 def main() -> None:
