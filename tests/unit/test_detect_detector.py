@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from vidstyle.detect import CONTEXT_FRAMES, LOOK_AHEAD, REASONS, TrainedFusion, detect, detector
+from vidstyle.detect.analysis import analyse
 from vidstyle.detect.decision import NAMES, STANDSTILL, THRESHOLD, corroborated, frozen
-from vidstyle.detect.temporal import Sight
-from vidstyle.frames import Batch, CheckedFrame, StyledBatch
+from vidstyle.detect.temporal import Reference, Sight, look
+from vidstyle.frames import Batch, CheckedFrame, Motion, StyledBatch
 from vidstyle.models.load import load_features, load_fusion
 
 from .painted_clip import FAULTS, batches, paint, pan, tensor
@@ -126,6 +127,28 @@ def test_two_pictures_in_each_others_place_are_displaced() -> None:
     frames = check(sources, styled)
     assert flagged(frames) == [14, 15]
     assert all("displaced" in frames[t].verdict.reasons for t in (14, 15))
+
+
+def test_pictures_are_exchanged_only_between_places_that_differ_in_the_source() -> None:
+    sources = pan(8)[::7]
+    planes = [analyse(tensor(s)).planes for s in sources]
+    styled = [analyse(tensor(paint(s))).planes for s in sources]
+    height, width = planes[0].shape[1:]
+    still = np.zeros((height, width, 2), np.float32)
+    none, everywhere = np.zeros_like(planes[0]), np.ones((height, width), bool)
+    moving = Motion(still, still, cut=False, shot=0)
+
+    def certainty(first: np.ndarray, second: np.ndarray) -> float:
+        """That the styled pictures were exchanged, if the source shows these planes in their places."""
+        before = look(first, styled[1], moving, None)
+        after = look(second, styled[0], moving, before)
+        there = [
+            Reference(s, none, s, s, none, everywhere, 6, 6, *[np.zeros(5, np.float32)] * 3) for s in styled
+        ]
+        return detector.exchange(before, after, *there)
+
+    assert certainty(planes[0], planes[1]) > 0.9
+    assert certainty(planes[0], planes[0]) == 0
 
 
 def test_a_good_frame_was_not_exchanged_with_a_gross_one(monkeypatch: pytest.MonkeyPatch) -> None:
