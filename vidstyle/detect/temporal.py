@@ -300,7 +300,7 @@ def exchange(first: Sight, second: Sight, at_first: Reference, at_second: Refere
         return 0.0
     way = way[:, clear]
     moved = (second.source[COLORS] - first.source[COLORS])[:, clear]
-    if abs(float((way * moved).sum())) < LIKE_SOURCE * float(np.linalg.norm(way) * np.linalg.norm(moved)):
+    if abs(float((way * moved).sum())) <= LIKE_SOURCE * float(np.linalg.norm(way) * np.linalg.norm(moved)):
         return 0.0
     shares = []
     for picture, reference, sign in ((first, at_first, 1), (second, at_second, -1)):
