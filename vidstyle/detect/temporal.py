@@ -31,8 +31,10 @@ LEAST_APART = 50
 CHANCE = 0.3
 """... and what is taken from the certainty if they are no more: few may agree by chance."""
 LIKE_SOURCE = 0.45
-"""Cosine, either way, between what differs there in the styled pictures' places and in the source, at least. Exchanged
-pictures of 28 clips have 0.54 or more but for one, in a pencil style; good frames beside repeats of an older 0.37."""
+"""Cosine, either way, between what differs there in the styled pictures' places and in the source, at least, ..."""
+FEW_APART = 200
+"""... unless so many pixels are apart. Exchanged pictures of 36 clips have 0.54 or more, or (in a pencil style) more
+pixels, but for one; good frames beside repeats of an older picture have 0.37 and 143 at most."""
 DISPLACED = (0.6, 1.6)
 """How far, where 1 is all the way, a picture lies towards the place of another that it was exchanged with."""
 TOLERANCES = (6.0, 16.0)
@@ -288,8 +290,8 @@ def exchange(first: Sight, second: Sight, at_first: Reference, at_second: Refere
 
     Where the two places look clearly different, each picture's deviation from its own place is projected on the way
     to the other's: the share of its energy that lies on that way, the lesser of both pictures. 0 unless both went about
-    the whole way, and where it cannot be told: near the ends of a shot, where the places look too much alike, and where
-    the source does not differ between them as the styled pictures do.
+    the whole way, and where it cannot be told: near the ends of a shot, where the places look too much alike, or differ
+    in little that is not different in the source.
     """
     if not (at_first.both_sides and at_second.both_sides) or second.cut:
         return 0.0
@@ -300,7 +302,8 @@ def exchange(first: Sight, second: Sight, at_first: Reference, at_second: Refere
         return 0.0
     way = way[:, clear]
     moved = (second.source[COLORS] - first.source[COLORS])[:, clear]
-    if abs(float((way * moved).sum())) <= LIKE_SOURCE * float(np.linalg.norm(way) * np.linalg.norm(moved)):
+    alike = abs(float((way * moved).sum())) > LIKE_SOURCE * float(np.linalg.norm(way) * np.linalg.norm(moved))
+    if count < FEW_APART and not alike:
         return 0.0
     shares = []
     for picture, reference, sign in ((first, at_first, 1), (second, at_second, -1)):
