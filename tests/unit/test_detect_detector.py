@@ -245,7 +245,7 @@ def test_a_lone_voice_must_be_sure() -> None:
 
 
 def test_a_network_in_doubt_gives_way_to_overwhelming_evidence() -> None:
-    strong, middling = (np.full(len(NAMES), k * THRESHOLD, np.float32) for k in (2.5, 1.2))
+    strong, middling = (np.full(len(NAMES), k * THRESHOLD, np.float32) for k in (3.5, 1.2))
     assert corroborated(0.6, strong) > 1
     assert 0.6 <= corroborated(0.6, middling) < 1
     assert corroborated(0.05, strong) == 0.05

@@ -98,9 +98,9 @@ DOUBTFUL = 0.99
 """What is left at least of a score that was higher."""
 UNDECIDED = 0.2
 """Score from which the fusion network, that calls a frame good, gives way to plain evidence ..."""
-OVERWHELMING = 1.75
+OVERWHELMING = 2.5
 """... and how strong (see `combine`) that must be to flag the frame. In 15 draws of the anomaly bench and two of
-another suite 12 of 368 bad frames that were missed are found, and 5 of 20,648 good ones are flagged."""
+another suite 7 of 368 bad frames that were missed are found, and 2 of 20,648 good ones are flagged."""
 SOFTNESS = 4.0
 NOTABLE = 1.5
 """Grey levels a whole frame must be off for a reason to be named after that."""
