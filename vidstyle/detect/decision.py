@@ -356,7 +356,11 @@ def certain(
     cues: Array,
     history: Array,
 ) -> str | None:
-    """The reason why a frame is bad beyond doubt, if it is: "invalid", "blank" or "duplicate"."""
+    """The reason why a frame is bad beyond doubt, if it is: "invalid", "blank" or "duplicate".
+
+    source, styled  analysis planes [5, h, w]
+    cues, history   [C] of the frame, and [N, C] of those around it, good and bad
+    """
     if invalid is not None:
         return "blank" if invalid == "blank" else "invalid"
     if deviation(styled[0]) >= FLAT or pale(source):  # a style may well paint a pale picture white

@@ -6,13 +6,10 @@ import numpy as np
 from vidstyle.training.teachers.tools import (
     Array,
     brush_direction,
-    kuwahara,
-    lines,
-    skin,
-    smear,
+    flattened,
+    outlined,
     smoothstep,
     soft_steps,
-    worth,
 )
 
 _INK = np.array((0.10, 0.07, 0.12), np.float32)
@@ -31,10 +28,7 @@ def cartoon(picture: Array, guides: Array) -> Array:
     """
     luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     tangent = brush_direction(luma, sigma=2.5)
-    broad = smear(kuwahara(kuwahara(picture, radius=5), radius=4), tangent, steps=3)
-    careful = smear(kuwahara(picture, radius=2), tangent, steps=1)
-    care = worth(careful - broad, 2.0, 0.008, 0.05)
-    flat = broad + (careful - broad) * care[..., None]
+    flat = flattened(picture, tangent, broad_steps=3, careful_steps=1)
 
     lab = cv2.cvtColor(flat, cv2.COLOR_RGB2LAB)
     tone = np.clip(lab[..., 0] / 100, 0, 0.999)
@@ -43,19 +37,9 @@ def cartoon(picture: Array, guides: Array) -> Array:
     lab[..., 1:] *= (1 + 0.9 * np.exp(-chroma / 50) * smoothstep(chroma, 2, 14))[..., None]
     cel = np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1)
 
-    quiet = cv2.cvtColor(cv2.bilateralFilter(picture, 7, 0.10, 3), cv2.COLOR_RGB2GRAY)
-    light = 1 - 0.35 * skin(picture)  # a light hand for faces
     # A fine pen for the drawing, broader ones for the contours of things.
-    for width, low, high, weight in (
-        (0.75, 0.007, 0.03, 0.92),
-        (1.5, 0.02, 0.07, 0.85),
-        (2.2, 0.016, 0.045, 0.92),
-    ):
-        ink = lines(quiet, tangent, width, low, high)
-        # Few lines where all is line: leaves, gravel.
-        busy = cv2.GaussianBlur(ink, (0, 0), 10)
-        ink *= weight * light / (1 + (busy / 0.16) ** 2)
-        cel = cel + (_INK - cel) * ink[..., None]
+    pens = ((0.75, 0.007, 0.03, 0.92), (1.5, 0.02, 0.07, 0.85), (2.2, 0.016, 0.045, 0.92))
+    cel = outlined(cel, picture, tangent, _INK, pens, crowd=0.16)
     cel = np.clip(cel, 0, 1) ** 0.88
     return np.clip(_BLACK + (_WHITE - _BLACK) * cel, 0, 1).astype(np.float32)
 

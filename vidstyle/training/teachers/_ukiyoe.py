@@ -6,13 +6,10 @@ import numpy as np
 from vidstyle.training.teachers.tools import (
     Array,
     brush_direction,
-    kuwahara,
-    lines,
+    flattened,
+    outlined,
     relief,
-    skin,
-    smear,
     smoothstep,
-    worth,
 )
 
 _PAPER = np.array((0.945, 0.885, 0.755), np.float32)
@@ -20,7 +17,7 @@ _KEY = np.array((0.085, 0.095, 0.165), np.float32)
 """Of the key block: ink with a little indigo."""
 _PIGMENTS = np.array(
     (
-        (0.945, 0.885, 0.755),  # the paper itself
+        _PAPER,
         (0.985, 0.935, 0.830),  # gofun, shell white
         (0.790, 0.730, 0.630),  # grey of thin ink
         (0.480, 0.460, 0.430),
@@ -56,24 +53,14 @@ def ukiyoe(picture: Array, guides: Array) -> Array:
     """
     grain = guides[..., 1]
     tangent = brush_direction(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), sigma=2.5)
-    broad = smear(kuwahara(kuwahara(picture, radius=5), radius=4), tangent, steps=4)
-    careful = smear(kuwahara(picture, radius=2), tangent, steps=2)
-    care = worth(careful - broad, 2.0, 0.008, 0.05)
-    flat = broad + (careful - broad) * care[..., None]
-
+    flat = flattened(picture, tangent, broad_steps=4, careful_steps=2)
     printed = _pigments(flat)
     # Where ink lies thick the wood shows, and in the lights the fibres of the paper.
     depth = 1 - cv2.cvtColor(printed, cv2.COLOR_RGB2GRAY)
     printed = printed + (_PAPER - printed) * (0.05 + 0.035 * depth * grain)[..., None]
 
-    quiet = cv2.cvtColor(cv2.bilateralFilter(picture, 7, 0.10, 3), cv2.COLOR_RGB2GRAY)
-    light = 1 - 0.35 * skin(picture)  # a light hand for faces
-    for width, low, high, weight in ((0.8, 0.007, 0.026, 0.95), (1.5, 0.018, 0.06, 0.9)):
-        ink = lines(quiet, tangent, width, low, high)
-        # Few lines where all is line: leaves, gravel.
-        busy = cv2.GaussianBlur(ink, (0, 0), 10)
-        ink *= weight * light / (1 + (busy / 0.2) ** 2)
-        printed = printed + (_KEY - printed) * ink[..., None]
+    pens = ((0.8, 0.007, 0.026, 0.95), (1.5, 0.018, 0.06, 0.9))
+    printed = outlined(printed, picture, tangent, _KEY, pens, crowd=0.2)
     return np.clip(printed * (1 + 0.009 * relief(grain))[..., None], 0, 1).astype(np.float32)
 
 

@@ -153,6 +153,36 @@ def lines(luma: Array, tangent: Array, sigma: float, low: float, high: float) ->
     return smoothstep(smear(dip, tangent, steps=4), low, high)
 
 
+def flattened(picture: Array, tangent: Array, broad_steps: int, careful_steps: int) -> Array:
+    """Flat areas [H, W, 3], with detail where it is a motif: Kuwahara filters, smeared so many pixels along the forms."""
+    broad = smear(kuwahara(kuwahara(picture, radius=5), radius=4), tangent, broad_steps)
+    careful = smear(kuwahara(picture, radius=2), tangent, careful_steps)
+    return broad + (careful - broad) * worth(careful - broad, 2.0, 0.008, 0.05)[..., None]
+
+
+def outlined(
+    painted: Array,
+    picture: Array,
+    tangent: Array,
+    ink: Array,
+    pens: tuple[tuple[float, float, float, float], ...],
+    crowd: float,
+) -> Array:
+    """Draws the lines of the picture on the painted one, both [H, W, 3], in a colour [3]; with a light hand on skin.
+
+    pens   width (sigma in pixels), where edges begin to show and are all ink (see `lines`), opacity
+    crowd  ink around at which lines have half their weight: few where all is line (leaves, gravel)
+    """
+    quiet = cv2.cvtColor(cv2.bilateralFilter(picture, 7, 0.10, 3), cv2.COLOR_RGB2GRAY)
+    light = 1 - 0.35 * skin(picture)
+    for width, low, high, opacity in pens:
+        drawn = lines(quiet, tangent, width, low, high)
+        busy = cv2.GaussianBlur(drawn, (0, 0), 10)
+        drawn *= opacity * light / (1 + (busy / crowd) ** 2)
+        painted = painted + (ink - painted) * drawn[..., None]
+    return painted
+
+
 def soft_steps(tone: Array, steps: int, hardness: float) -> Array:
     """Tones [0, 1] drawn towards the middles of `steps` equal bands; monotonous, harder where `hardness` is larger."""
     scaled = tone * steps
