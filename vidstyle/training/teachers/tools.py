@@ -154,7 +154,7 @@ def lines(luma: Array, tangent: Array, sigma: float, low: float, high: float) ->
 
 
 def flattened(picture: Array, tangent: Array, broad_steps: int, careful_steps: int) -> Array:
-    """Flat areas [H, W, 3], with detail where it is a motif: Kuwahara filters, smeared so many pixels along the forms."""
+    """Flat areas [H, W, 3], with detail where it is a motif: Kuwahara filters, smeared some steps along the forms."""
     broad = smear(kuwahara(kuwahara(picture, radius=5), radius=4), tangent, broad_steps)
     careful = smear(kuwahara(picture, radius=2), tangent, careful_steps)
     return broad + (careful - broad) * worth(careful - broad, 2.0, 0.008, 0.05)[..., None]
