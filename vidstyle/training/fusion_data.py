@@ -59,14 +59,15 @@ def make_clip(
     paint: Paint | None = None,
 ) -> Clip:
     """Lets things happen in a scene, paints it (without `paint`: in a style that is drawn), and spoils some frames."""
-    sources = list(scene)
+    sources, moments = list(scene), []
     for _ in range(random.choice([0, 1, 2, 3], p=[0.25, 0.4, 0.25, 0.1])):
         event = EVENTS[str(random.choice(list(EVENTS)))]
-        sources = event(sources, random, int(random.integers(6, len(sources) - 20)), other)
+        moments.append(int(random.integers(6, len(sources) - 20)))
+        sources = event(sources, random, moments[-1], other)
     clean = paint(sources) if paint else list(map(draw_style(random), sources))
     styled = list(clean)
     count = 0 if random.random() < 0.25 else int(random.integers(5, 10))
-    for run in draw_runs(random, len(clean), count, clean[0].shape[:2], kinds):
+    for run in draw_runs(random, len(clean), count, clean[0].shape[:2], kinds, moments):
         for t in range(run.start, min(run.start + run.length, len(clean))):
             styled[t] = run.apply(clean, sources, t)
     return Clip(sources, clean, styled)

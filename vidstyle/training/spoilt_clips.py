@@ -618,7 +618,7 @@ def _ghost(y: Real, random: Random, v: float, place: Place) -> Real:
 
 def _tear(y: Real, random: Random, v: float, place: Place) -> Real:
     y = y.copy()
-    row = int(len(y) * random.uniform(0.2, 0.8))
+    row = int(len(y) * random.uniform(0.1, 0.92))
     y[row:] = place.clean[max(0, place.start - round(_between(1, 16, v)))][row:]
     return y
 
@@ -672,6 +672,8 @@ FAULTS: dict[str, Fault] = {
 }
 WHOLE_ONLY = {"blank", "holes", "blobs", "stale", "swapped", "tear", "tile"}
 """Kinds that make no sense in a part of the picture."""
+SOON_AFTER = 0.3
+"""Share of the faults that are put where something happens in the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -702,7 +704,7 @@ def draw_run(
 ) -> Run:
     """A fault at a frame, of a random kind, severity, length and place, for pictures of `shape` (height, width)."""
     kind = str(random.choice(kinds))
-    lengths, shares = (1, 2, 3, 4, 5, 6, 8), (0.5, 0.18, 0.09, 0.08, 0.08, 0.04, 0.03)
+    lengths, shares = (1, 2, 3, 4, 5, 6, 8), (0.42, 0.18, 0.1, 0.09, 0.12, 0.05, 0.04)
     mask = None
     if kind not in WHOLE_ONLY and random.random() < 0.4:
         side = np.sqrt(random.uniform(0.015, 0.2))
@@ -720,14 +722,22 @@ def draw_run(
 
 
 def draw_runs(
-    random: Random, frames: int, count: int, shape: tuple[int, ...], kinds: Sequence[str]
+    random: Random,
+    frames: int,
+    count: int,
+    shape: tuple[int, ...],
+    kinds: Sequence[str],
+    moments: Sequence[int] = (),
 ) -> list[Run]:
-    """`count` faults or fewer, with at least five good frames between them."""
+    """`count` faults or fewer, with at least five good frames between them; some soon after one of the moments."""
     runs: list[Run] = []
     taken = np.zeros(frames + 5, bool)
     for _ in range(count):
         for _ in range(50):
-            run = draw_run(random, int(random.integers(1, frames - 9)), shape, kinds)
+            start = int(random.integers(1, frames - 9))
+            if moments and random.random() < SOON_AFTER:
+                start = min(int(random.choice(moments)) + int(random.integers(-3, 8)), frames - 10)
+            run = draw_run(random, start, shape, kinds)
             span = slice(max(0, run.start - 5), run.start + run.length + 5)
             if not taken[span].any():
                 taken[run.start : run.start + run.length] = True
