@@ -123,7 +123,8 @@ def learn(args: argparse.Namespace) -> None:
     network = train(table, epochs=args.epochs, seed=args.seed, members=args.members)
     recall = set_threshold(network, load_tables(held), args.false_alarms)
     tensors = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
-    path = CHECKPOINTS / "fusion.safetensors"
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / "fusion.safetensors"
     save_file(tensors, path)
     entry = {
         "file": path.name,
@@ -133,7 +134,7 @@ def learn(args: argparse.Namespace) -> None:
         "licence": "MIT",
         "trained_on": "Photographs and film frames under free licences; see README.md beside this file.",
     }
-    enter(CHECKPOINTS / "manifest.json", "fusion", entry)
+    enter(args.out / "manifest.json", "fusion", entry)
     print(json.dumps({"examples": len(table), "recall": round(recall, 3), "false_alarms": args.false_alarms}))
 
 
@@ -157,8 +158,10 @@ def main() -> None:
     part.set_defaults(run=make)
     part = commands.add_parser("train")
     part.add_argument("data", type=Path, nargs="+", help="folders that `make` has filled")
+    part.add_argument("--out", type=Path, default=CHECKPOINTS, help="folder of the checkpoints")
     part.add_argument("--epochs", type=int, default=10)
-    part.add_argument("--seed", type=int, default=0)
+    part.add_argument("--members", type=int, default=2, help="networks whose answers are averaged")
+    part.add_argument("--seed", type=int, default=0, help="of the first member; the next has the next")
     part.add_argument(
         "--false-alarms", type=float, default=0.001, help="share of good examples over the threshold"
     )

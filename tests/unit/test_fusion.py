@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -194,3 +198,32 @@ def test_the_network_is_told_only_of_frames_it_can_know(
         expected = [t and not (here.screening and k) for t, k in zip(there, later, strict=True)]
         assert known == expected
     assert {here.screening for here in seen} == {True, False}
+
+
+def test_the_script_trains_on_what_was_stored_and_enters_the_result(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for name in ("0", "1"):
+        labels = np.arange(32, dtype=np.int8) % 2
+        maps = random.normal(labels[:, None, None, None], 0.1, (32, MAPS, 9, 16)).astype(np.float16)
+        numbers = random.normal(0, 1, (32, NUMBERS)).astype(np.float32)
+        np.savez(tmp_path / f"{name}.npz", maps=maps, numbers=numbers, labels=labels)
+    script = Path(__file__).parents[2] / "scripts" / "train_fusion.py"
+    out = tmp_path / "weights"
+    command = [
+        sys.executable,
+        script,
+        "train",
+        tmp_path,
+        "--out",
+        out,
+        "--epochs",
+        "2",
+        "--false-alarms",
+        "0.1",
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["examples"] == 32, "every twelfth file, the first, is held back"
+    entry = json.loads((out / "manifest.json").read_text())["networks"]["fusion"]
+    assert entry["settings"] == {"maps": MAPS, "numbers": NUMBERS, "members": 2}
+    assert entry["sha256"] == hashlib.sha256((out / "fusion.safetensors").read_bytes()).hexdigest()
