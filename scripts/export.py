@@ -87,18 +87,18 @@ def network_of(state: dict[str, Any], name: str, style: str) -> tuple[nn.Module,
 
 
 def export(
-    state_file: Path, style: str, checkpoints: Path, about: dict[str, str], *, name: str | None = None
+    run: Path, style: str, checkpoints: Path, about: dict[str, str], *, name: str | None = None
 ) -> dict[str, Any]:
     """Store the averaged weights as float16 and return the manifest entry.
 
     A light generator is entered as a style; others, which vidstyle itself does not run, as networks.
     Raises UsageError, InputError.
     """
-    state = read_state(state_file)
+    state = read_state(run)
     network, built = network_of(state, name or next(iter(state["built"]), "generator"), style)
     tensors = {key: value.half().contiguous() for key, value in network.state_dict().items()}
     if not all(torch.isfinite(value).all() for value in tensors.values()):
-        raise InputError("Weights are not finite or do not fit into float16.", name=str(state_file))
+        raise InputError("Weights are not finite or do not fit into float16.", name=str(run))
     data = save(tensors)
     checkpoints.mkdir(parents=True, exist_ok=True)
     write(checkpoints / f"{style}.safetensors", data)
@@ -246,25 +246,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "licence": args.licence,
         "trained_on": args.trained_on,
     }
-    state_file = args.run / "state.pt" if args.run.is_dir() else args.run
     try:
-        entry = export(state_file, args.style, args.checkpoints, about, name=args.network)
+        entry = export(args.run, args.style, args.checkpoints, about, name=args.network)
         print(json.dumps(entry, indent=2))
         if args.frames or args.onnx or entry["network"] == "noise":
-            print(json.dumps(compare(state_file, entry, args)))
+            print(json.dumps(compare(entry, args)))
     except VidstyleError as error:
         print(f"{error}{f' ({error.hint})' if error.hint else ''}", file=sys.stderr)
         return error.exit_code
     return 0
 
 
-def compare(state_file: Path, entry: dict[str, Any], args: argparse.Namespace) -> dict[str, float]:
+def compare(entry: dict[str, Any], args: argparse.Namespace) -> dict[str, float]:
     """PSNR of what was written against the float32 weights of the run, on real frames."""
     if not args.frames and entry["network"] != "noise":
         raise UsageError(
             "An ONNX file is checked on real frames.", hint="name a clip or pictures with --frames"
         )
-    state = read_state(state_file)
+    state = read_state(args.run)
     network, _ = network_of(state, args.network or next(iter(state["built"])), args.style)
     given = inputs(entry, getattr(network, "size_multiple", 1), args.frames)
     wanted = [network(*one) for one in given]

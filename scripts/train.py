@@ -187,9 +187,7 @@ def command_line() -> argparse.ArgumentParser:
         )
         start = one.add_mutually_exclusive_group()
         start.add_argument("--resume", action="store_true", help="continue the run in OUT")
-        start.add_argument(
-            "--start-from", type=Path, help="take the networks of this state.pt, begin at step 0"
-        )
+        start.add_argument("--start-from", type=Path, help="take the networks of this run, begin at step 0")
         one.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help=" ")
         one.add_argument("--threads", type=int, default=0, help="CPU threads (0: as torch chooses)")
         one.add_argument("--workers", type=int, default=1, help="threads that read pictures ahead")
@@ -239,7 +237,7 @@ def train(args: argparse.Namespace, device: str) -> None:
         raise UsageError("There is nothing to learn from.", hint="name pictures or folders with --data")
     trainer = Trainer(RECIPES[args.style][1](args), args.out, device, workers=args.workers)
     if args.resume:
-        trainer.load(args.out / "state.pt")
+        trainer.load(args.out)
     elif args.start_from:
         trainer.load(args.start_from, networks_only=True)
     before = {

@@ -163,6 +163,9 @@ def test_what_is_missing_is_said(
 ) -> None:
     assert script.main([str(tmp_path), "--style", "x", "--checkpoints", str(tmp_path / "made")]) == 3
     assert "no training state" in capsys.readouterr().err
+    (tmp_path / "state.pt").write_bytes(b"PK\x03\x04 torn")
+    assert script.main([str(tmp_path), "--style", "x", "--checkpoints", str(tmp_path / "made")]) == 3
+    assert "damaged" in capsys.readouterr().err
     run_of(script, "unet", tmp_path)
     assert (
         script.main([str(tmp_path), "--style", "x", "--network", "y", "--checkpoints", str(tmp_path / "m")])

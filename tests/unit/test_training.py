@@ -120,7 +120,7 @@ def test_a_run_may_start_from_the_networks_of_another(pairs: list[Pair], tmp_pat
     first.advance()
     first.save()
     second = trainer(pairs, tmp_path / "second", seed=7)
-    second.load(tmp_path / "state.pt", networks_only=True)
+    second.load(tmp_path, networks_only=True)
     assert second.step == 0
     assert all(map(torch.equal, parameters(second), parameters(first)))
 

@@ -25,7 +25,7 @@ from torch import Tensor, distributed
 from vidstyle.training.datasets import Batch, Draw
 from vidstyle.training.engine import Engine
 from vidstyle.training.recipes.base import Recipe
-from vidstyle.training.state import read_state, write_state
+from vidstyle.training.state import STATE, read_state, write_state
 
 log = logging.getLogger("vidstyle")
 
@@ -173,7 +173,7 @@ class Trainer:
             "settings": asdict(self.recipe.settings),
             "built": self.recipe.built(),
         }
-        write_state(self.folder / "state.pt", state)
+        write_state(self.folder / STATE, state)
 
     def load(self, path: Path, *, networks_only: bool = False) -> None:
         """Continue from a saved state; with `networks_only`, take just its networks and begin at step 0."""

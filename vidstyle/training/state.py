@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
 from vidstyle.errors import InputError
+
+STATE = "state.pt"
+"""Its name in the folder of a run."""
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
@@ -21,12 +25,21 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """What `write_state` wrote, its tensors on `device`. Raises InputError if there is none."""
+    """What `write_state` wrote, its tensors on `device`. Raises InputError if there is none.
+
+    path  the file, or the folder of a run
+    """
+    if path.is_dir():
+        path = path / STATE
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
     except FileNotFoundError:
         raise InputError(
             "There is no training state.", name=str(path), hint="name the folder of a run"
+        ) from None
+    except (UnpicklingError, RuntimeError, EOFError):
+        raise InputError(
+            "This is no training state, or it is damaged.", name=str(path), hint="name the folder of a run"
         ) from None
     return state if "networks" in state else _of_first_format(state)
 
