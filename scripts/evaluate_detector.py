@@ -7,6 +7,13 @@
 The bench makes the cases and scores what is written here: one JSON line per frame, and the repaired clip. With
 `--command` they come from `vidstyle check`, files and all: the same figures, more slowly. With `--own` the cases are
 painted in the styles that ship, in place of the bench's stand-ins.
+
+FP        false alarms per 1,000 clean frames: all, at hard events, elsewhere
+rec       share of the bad frames found whose fault is that large, in grey levels in the worst of 8x8 cells
+dB, SSIM  of all bad frames to the clean ones, found or not; halved, worse: shares of them by their mean error
+warping   warping error along the source's motion of the repaired clips over that of the clean ones
+altered   share of the clean frames that were changed
+ms        processor time of detection, per frame
 """
 
 from __future__ import annotations
@@ -24,6 +31,7 @@ from fractions import Fraction
 from itertools import count
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import av
 import cv2
@@ -54,7 +62,10 @@ FIGURES = {
     "fp_per_1000_clean": "FP",
     "fp_per_1000_at_hard_events": "FP hard",
     "fp_per_1000_elsewhere": "FP else",
+    "recall_visible": "rec >=4",
 }
+LARGE = ">=16"
+"""What the bench calls faults of so many grey levels in the worst cell."""
 REPAIR_FIGURES = {
     "psnr_before": "dB before",
     "psnr_after": "dB after",
@@ -215,13 +226,25 @@ def run_seed(
         [sys.executable, str(args.bench), *score], check=True, capture_output=True, text=True
     )
     (results / "score.json").write_text(done.stdout)
-    figures = json.loads(done.stdout)
-    repair = figures.get("repair", {})
+    return figures(json.loads(done.stdout)) | {"ms": 1000 * seconds / frames}
+
+
+def figures(score: dict[str, Any]) -> dict[str, float]:
+    """The columns of the table, from what the bench says."""
+    repair = score["repair"]
+    clean, _, repaired = repair["warp_error_clean_faulty_repaired"]
     return (
-        {title: figures[name] for name, title in FIGURES.items()}
-        | {title: repair[name] for name, title in REPAIR_FIGURES.items() if name in repair}
-        | {"ms": 1000 * seconds / frames}
+        {title: score[name] for name, title in FIGURES.items()}
+        | {f"rec {LARGE}": share(score["by_magnitude"].get(LARGE, "0/0"))}
+        | {title: repair[name] for name, title in REPAIR_FIGURES.items()}
+        | {"warping": repaired / clean, "altered": share(repair["clean_frames_altered"])}
     )
+
+
+def share(counts: str) -> float:
+    """The share that the bench writes as "3/4"; nan for nothing of nothing."""
+    found, total = map(int, counts.split("/"))
+    return found / total if total else float("nan")
 
 
 def main() -> None:
@@ -247,8 +270,10 @@ def main() -> None:
                 print("seed", *(f"{title:>9}" for title in rows[0]))
             print(f"{seed:4}", *(f"{value:9.3f}" for value in rows[-1].values()), flush=True)
         columns = [[row[title] for row in rows] for title in rows[0]]
-        print("mean", *(f"{np.mean(column):9.3f}" for column in columns))
-        print(" +- ", *(f"{np.std(column):9.3f}" for column in columns), "standard deviation over the seeds")
+        print("mean", *(f"{np.nanmean(column):9.3f}" for column in columns))
+        print(
+            " +- ", *(f"{np.nanstd(column):9.3f}" for column in columns), "standard deviation over the seeds"
+        )
 
 
 if __name__ == "__main__":
