@@ -120,7 +120,9 @@ def learn(args: argparse.Namespace) -> None:
     files = sorted(path for folder in args.data for path in folder.glob("*.npz"))
     held = files[::HELD]
     table = load_tables([path for path in files if path not in held])
-    network = train(table, epochs=args.epochs, seed=args.seed, members=args.members)
+    begin = load_fusion() if args.go_on else None
+    members = len(begin.members) if begin else args.members
+    network = train(table, epochs=args.epochs, seed=args.seed, members=members, rate=args.rate, begin=begin)
     recall = set_threshold(network, load_tables(held), args.false_alarms)
     tensors = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
     args.out.mkdir(parents=True, exist_ok=True)
@@ -130,7 +132,7 @@ def learn(args: argparse.Namespace) -> None:
         "file": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "network": "fusion",
-        "settings": {"maps": MAPS, "numbers": NUMBERS, "members": args.members},
+        "settings": {"maps": MAPS, "numbers": NUMBERS, "members": members},
         "licence": "MIT",
         "trained_on": "Photographs and film frames under free licences; see README.md beside this file.",
     }
@@ -162,6 +164,12 @@ def main() -> None:
     part.add_argument("--epochs", type=int, default=10)
     part.add_argument("--members", type=int, default=2, help="networks whose answers are averaged")
     part.add_argument("--seed", type=int, default=0, help="of the first member; the next has the next")
+    part.add_argument("--rate", type=float, default=2e-3, help="of learning, at its highest")
+    part.add_argument(
+        "--go-on",
+        action="store_true",
+        help="learn on from the network that ships; the result is the mean of both",
+    )
     part.add_argument(
         "--false-alarms", type=float, default=0.001, help="share of good examples over the threshold"
     )

@@ -236,14 +236,6 @@ def test_noise_on_a_card_of_one_colour_is_found(level: int) -> None:
     assert flagged(list(detect(batches(sources, styled), **networks))) == [17]  # type: ignore[arg-type]
 
 
-def test_a_lone_voice_must_be_sure() -> None:
-    nothing, something = np.zeros(len(NAMES), np.float32), np.full(len(NAMES), THRESHOLD, np.float32)
-    assert corroborated(2.0, something) == 2.0
-    assert 0.9 < corroborated(2.0, nothing) < 1
-    assert corroborated(9.0, nothing) > 1
-    assert corroborated(0.3, nothing) == 0.3
-
-
 def test_a_network_in_doubt_gives_way_to_overwhelming_evidence() -> None:
     strong, middling = (np.full(len(NAMES), k * THRESHOLD, np.float32) for k in (3.5, 1.2))
     assert corroborated(0.6, strong) > 1

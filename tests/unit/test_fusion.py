@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 import torch
 
 from vidstyle.detect import TrainedFusion, detect
-from vidstyle.detect.decision import MAPS, Finding
+from vidstyle.detect.decision import MAPS, NAMES, Finding
 from vidstyle.detect.fusion import AROUND, NUMBERS, Circumstances
 from vidstyle.detect.statistics import Array
 from vidstyle.models.features import FeatureNetwork
@@ -150,6 +151,32 @@ def test_training_learns_and_is_repeatable_and_the_threshold_is_where_it_was_ask
     assert float((answers[labels == 0] > 0).float().mean()) == pytest.approx(0.02, abs=0.01)
 
 
+def test_learning_on_ends_halfway_to_what_was_learnt() -> None:
+    table = Table(torch.rand(64, MAPS, 6, 8).half(), torch.zeros(64, NUMBERS), torch.ones(64))
+    begin = train(table, epochs=1, batch=32)
+    before = begin.state_dict()
+    same, other = (train(table, epochs=4, batch=32, rate=rate, begin=begin) for rate in (0.0, 1e-2))
+    assert all(torch.allclose(before[name], weight) for name, weight in same.state_dict().items())
+    assert logits(other, table).mean() > logits(begin, table).mean()
+    assert all(torch.equal(before[name], weight) for name, weight in begin.state_dict().items())
+
+
+def test_the_ends_of_a_shot_and_restless_styles_are_given_the_benefit_of_the_doubt(
+    networks: tuple[FeatureNetwork, TrainedFusion],
+) -> None:
+    finding = Finding(
+        cues=np.zeros(len(NAMES), np.float32),
+        maps=np.random.default_rng(0).normal(0, 1, (MAPS, 18, 32)).astype(np.float32),
+        deviation=None,
+        level=np.zeros(5, np.float32),
+    )
+    inside = Circumstances(9, [0.0] * len(AROUND), 6, 6, 9, 1.0, screening=False, near_end=False, unfounded=0)
+    score = networks[1](finding, finding.cues, inside)
+    assert networks[1](finding, finding.cues, replace(inside, unfounded=0.05)) == score
+    assert networks[1](finding, finding.cues, replace(inside, unfounded=0.5)) < score
+    assert networks[1](finding, finding.cues, replace(inside, near_end=True)) < score
+
+
 @pytest.fixture(scope="module")
 def networks() -> tuple[FeatureNetwork, TrainedFusion]:
     return load_features(), TrainedFusion(load_fusion())
@@ -197,7 +224,22 @@ def test_the_network_is_told_only_of_frames_it_can_know(
         there = [0 <= here.frame + k < 24 for k in AROUND]
         expected = [t and not (here.screening and k) for t, k in zip(there, later, strict=True)]
         assert known == expected
+        assert here.near_end == (min(here.frame, 23 - here.frame) < 2)
     assert {here.screening for here in seen} == {True, False}
+
+
+def test_unease_without_a_reason_is_counted(networks: tuple[FeatureNetwork, TrainedFusion]) -> None:
+    seen: list[Circumstances] = []
+
+    def spy(finding: Finding, scores: Array, here: Circumstances) -> float:
+        seen.append(here)
+        return 0.1 if here.frame >= 12 else 0.0
+
+    sources = pan(24)
+    list(detect(batches(sources, [paint(s) for s in sources]), features=networks[0], fusion=spy))
+    shares = {here.frame: here.unfounded for here in seen if not here.screening}
+    assert {here.unfounded for here in seen if here.screening} == {0.0}
+    assert shares[5] == 0.0 < shares[8] < shares[23] < 0.6
 
 
 def test_the_script_trains_on_what_was_stored_and_enters_the_result(tmp_path: Path) -> None:

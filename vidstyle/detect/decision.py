@@ -90,12 +90,7 @@ of another suite have at most 0.51, ..."""
 HELD = 1 / 3
 """... but where more than this share of the frames are held the style is animated so."""
 NOTICEABLE = 0.7
-"""Evidence of the strongest cue, in units of the threshold, from which the fusion network is taken at its word ..."""
-ALONE = 5.0
-"""... and by how much surer it must be without any. Set on two draws each of the anomaly bench and of another suite: of
-1,028 bad frames that were found 10 are lost, and 21 of 75 false alarms."""
-DOUBTFUL = 0.99
-"""What is left at least of a score that was higher."""
+"""Evidence of the strongest cue, in units of the threshold, under which nothing stands out in a frame."""
 UNDECIDED = 0.2
 """Score from which the fusion network, that calls a frame good, gives way to plain evidence ..."""
 OVERWHELMING = 2.5
@@ -332,14 +327,14 @@ def combine(scores: Array) -> float:
     return float(np.logaddexp(0, SOFTNESS * total) / np.logaddexp(0, SOFTNESS))
 
 
-def corroborated(score: float, scores: Array) -> float:
-    """The fusion network's score, less where no single cue of the evidence stands out, more where it overwhelms.
+def stands_out(scores: Array) -> bool:
+    """Whether any cue of the evidence is worth noticing."""
+    return bool(scores.max() >= NOTICEABLE * THRESHOLD)
 
-    A score above the threshold stays just under it at least: only the worst of the good frames come so near.
-    """
-    noticed = float(np.clip(scores.max() / (NOTICEABLE * THRESHOLD), 0, 1))
-    evident = combine(scores) / OVERWHELMING if score > UNDECIDED else 0.0
-    return max(score / (ALONE + (1 - ALONE) * noticed), min(score, DOUBTFUL), evident)
+
+def corroborated(score: float, scores: Array) -> float:
+    """The fusion network's score, more where the evidence overwhelms."""
+    return max(score, combine(scores) / OVERWHELMING) if score > UNDECIDED else score
 
 
 def pale(source: Array) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -23,9 +24,10 @@ from vidstyle.detect.decision import (
     evidence,
     grid_size,
     measure,
+    stands_out,
 )
 from vidstyle.detect.features import Look, Looks, describe, estrangement
-from vidstyle.detect.fusion import AROUND, Circumstances, Fusion
+from vidstyle.detect.fusion import AROUND, UNEASY, Circumstances, Fusion
 from vidstyle.detect.mapping import Cells, cells, learn
 from vidstyle.detect.statistics import Array, column_median, mean_difference
 from vidstyle.detect.temporal import REACH, Referee, Reference, Sight, displacement, exchange, look, tolerance
@@ -50,8 +52,19 @@ CONTEXT_FRAMES = 2 * HISTORY + 2 * RECENT + REACH
 
 Examine = Callable[[Array, Look | None], Finding]
 """Measures a styled picture in the place of a frame, from its analysis planes and its look."""
-Weigh = Callable[[Finding], tuple[float, Array]]
-"""Scores what was measured in the place of a frame; also gives the evidence of the single cues."""
+
+
+class Weighed(NamedTuple):
+    """What the findings in the place of a frame amount to."""
+
+    score: float
+    evidence: Array
+    """Of the single cues, in the order of NAMES."""
+    network: float = 0.0
+    """What the fusion network alone says; 0 where it is not asked."""
+
+
+Weigh = Callable[[Finding], Weighed]
 
 
 @dataclass(slots=True)
@@ -80,6 +93,8 @@ class _Frame:
     cues: Array | None = None
     screening: float = 0.0
     """Score of the screening."""
+    unfounded: bool = False
+    """The fusion network was uneasy about it at the screening, but nothing stands out in the evidence."""
     suspect: bool = False
     exchanged: float = 0.0
     """How surely it and a neighbour came in each other's place ..."""
@@ -178,7 +193,9 @@ class _Detector:
         frame.cues = frame.finding.cues
         history = self._history(number, number, trusted=False)
         weigh = self._weigher(number, frame.reference, history, screening=True)
-        frame.screening = weigh(frame.finding)[0]
+        weighed = weigh(frame.finding)
+        frame.screening = weighed.score
+        frame.unfounded = weighed.network > UNEASY and not stands_out(weighed.evidence)
         sure = decision.certain(
             frame.sight.source,
             frame.sight.styled,
@@ -224,14 +241,17 @@ class _Detector:
             history=len(history),
             noise=self._frames[number].sight.residual,
             screening=screening,
+            near_end=self._near_end(number),
+            unfounded=0.0 if screening else self._unfounded(number),
         )
 
-        def weigh(finding: Finding) -> tuple[float, Array]:
+        def weigh(finding: Finding) -> Weighed:
             scores = evidence(finding.cues, history, finding.doubt * (PALE_DOUBT if pale else 1))
             if self._fusion is None or finding.maps is None or pale:
-                return combine(scores), scores
-            score = self._fusion(finding, scores, here)
-            return max(score, combine(scores)) if screening else corroborated(score, scores), scores
+                return Weighed(combine(scores), scores)
+            says = self._fusion(finding, scores, here)
+            score = max(says, combine(scores)) if screening else corroborated(says, scores)
+            return Weighed(score, scores, says)
 
         return weigh
 
@@ -264,15 +284,15 @@ class _Detector:
             if cleaner[0] is not None or reference is None:  # a doubtful reference is better than none
                 reference, examine, finding = cleaner
         weigh = weighing(reference)
-        score, scores = weigh(finding)
+        score, scores, _ = weigh(finding)
         if score <= self._threshold and (between := self._between_suspects(number) - suspects):
             # In the middle of a long run of one fault frames look like all their neighbours.
             apart = compare(suspects | between)
             weigh_apart = weighing(apart[0])
             found = weigh_apart(apart[2])
-            if apart[0] is not None and found[0] > CERTAIN:  # with so few neighbours less does not count
+            if apart[0] is not None and found.score > CERTAIN:  # with so few neighbours less does not count
                 reference, examine, finding = apart
-                weigh, (score, scores) = weigh_apart, found
+                weigh, (score, scores, _) = weigh_apart, found
 
         def certain(styled: Array, finding: Finding, invalid: str | None) -> str | None:
             return decision.certain(
@@ -286,7 +306,7 @@ class _Detector:
             analysis = analyse(picture)
             (look,) = describe([analysis.thumbnail], network) if network else (None,)
             finding = examine(analysis.planes, look)
-            return total(weigh(finding)[0], certain(analysis.planes, finding, None))
+            return total(weigh(finding).score, certain(analysis.planes, finding, None))
 
         sure = certain(sight.styled, finding, frame.invalid)
         frame.alone = score
@@ -316,6 +336,17 @@ class _Detector:
             ),
             judge=judge if flagged else None,
         )
+
+    def _near_end(self, number: int) -> bool:
+        """Whether its shot has fewer than two frames before or after a frame."""
+        links = (self._frames.get(n) for n in range(number - 1, number + 3))
+        return any(frame is None or frame.sight.cut for frame in links)
+
+    def _unfounded(self, number: int) -> float:
+        """About what share of the frames around one the fusion network was uneasy for no reason."""
+        around = (n for n in range(number - HISTORY, number + REACH + 1) if n != number)
+        near = [self._frames[n].unfounded for n in around if n in self._frames]
+        return sum(near) / max(1, len(near))
 
     def _between_suspects(self, number: int) -> frozenset[int]:
         """The neighbours of a frame that lie between two suspects of what may be one run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 from collections.abc import Sequence
@@ -50,22 +51,49 @@ def load_tables(files: Sequence[Path]) -> Table:
     return Table(fields, told, truth.float())
 
 
-def train(table: Table, *, epochs: int, seed: int = 0, members: int = 2, batch: int = 128) -> FusionNetwork:
-    """Trains each member with a seed of its own, one after the other."""
-    network = FusionNetwork(MAPS, NUMBERS, members)
-    for number in range(members):
-        network.members[number] = train_member(table, epochs=epochs, seed=seed + number, batch=batch)
+def train(
+    table: Table,
+    *,
+    epochs: int,
+    seed: int = 0,
+    members: int = 2,
+    batch: int = 128,
+    rate: float = 2e-3,
+    begin: FusionNetwork | None = None,
+) -> FusionNetwork:
+    """Trains each member with a seed of its own, one after the other.
+
+    With `begin`, whose members they then are, they learn on from its weights, and the result is the mean of those and
+    of what was learnt, which does better than either (Wortsman et al., "Robust Fine-Tuning of Zero-Shot Models", CVPR
+    2022).
+    """
+    network = FusionNetwork(MAPS, NUMBERS, members) if begin is None else copy.deepcopy(begin)
+    for number, member in enumerate(network.members):
+        assert isinstance(member, Member)
+        log.info("member %d of %d", number + 1, len(network.members))
+        torch.manual_seed(seed + number)
+        start = FusionNetwork(MAPS, NUMBERS, members=1)
+        if begin is not None:
+            start.members[0].load_state_dict(member.state_dict())
+        learnt = train_member(table, start, epochs=epochs, batch=batch, rate=rate)
+        if begin is None:
+            network.members[number] = learnt
+        else:
+            with torch.no_grad():
+                for weight, new in zip(member.parameters(), learnt.parameters(), strict=True):
+                    weight.lerp_(new, 0.5)
     return network.eval()
 
 
 def train_member(
-    table: Table, *, epochs: int, seed: int, batch: int, rate: float = 2e-3, decay: float = 2e-3
+    table: Table, network: FusionNetwork, *, epochs: int, batch: int, rate: float, decay: float = 2e-3
 ) -> nn.Module:
-    """Binary cross entropy, AdamW, cosine schedule, mirrored maps; returns the running mean of the weights."""
-    torch.manual_seed(seed)
-    network, mean = (FusionNetwork(MAPS, NUMBERS, members=1) for _ in range(2))
+    """Trains the first member of a network: binary cross entropy, AdamW, cosine schedule, mirrored maps.
+
+    Returns the running mean of its weights.
+    """
     network = network.to(memory_format=torch.channels_last)
-    mean.load_state_dict(network.state_dict())
+    mean = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
     steps, total = epochs * len(table) // batch, 0.0
     for step in range(steps):
