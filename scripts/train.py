@@ -45,7 +45,7 @@ from vidstyle.training.data import VIDEOS, find, painted_pairs
 from vidstyle.training.datasets import Cifar10, FramePairs, LabelledPictures, PaintedPairs, Pictures
 from vidstyle.training.engine import first_process_first, process_group, processes
 from vidstyle.training.loop import Figures, Tick, Trainer, TrainingDiverged
-from vidstyle.training.recipes.any_style import UNPAINTED, AnyStyleSettings, prepared
+from vidstyle.training.recipes.any_style import OIL, AnyStyleSettings, prepared
 from vidstyle.training.recipes.base import Recipe, RecipeSettings
 from vidstyle.training.recipes.cyclegan import CycleGAN, CycleGANSettings
 from vidstyle.training.recipes.distillation import SHIFT, Distillation, DistillationSettings
@@ -101,7 +101,7 @@ def any_style(args: argparse.Namespace) -> Recipe:
     if args.features != "none":
         networks.append(perceptual.load(args.features, args.feature_weights))
     features = perceptual.Together(*networks)
-    pairs = paint(args, UNPAINTED, settings.crop + SHIFT)
+    pairs = paint(args, OIL, settings.crop + SHIFT)
     recipe = prepared(settings, pairs, args.art, args.held_art, features, args.begin_with)
     tell(styles=len(recipe.styles), held_styles=len(recipe.held))
     return recipe
@@ -175,7 +175,7 @@ def command_line() -> argparse.ArgumentParser:
             one.add_argument(
                 "--features",
                 choices=["own", *perceptual.TAPS, *(["none"] if name == "any" else [])],
-                default="own",
+                default="none" if name == "any" else "own",
                 help="feature network",
             )
             one.add_argument("--feature-weights", type=Path, help="local file with its weights")

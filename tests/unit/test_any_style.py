@@ -20,7 +20,7 @@ from vidstyle.models.any_style import AnyStyle
 from vidstyle.models.generator import Generator
 from vidstyle.training import losses, perceptual, small_vgg
 from vidstyle.training.data import Pair
-from vidstyle.training.datasets import PaintedPairs
+from vidstyle.training.datasets import Draw, PaintedPairs
 from vidstyle.training.loop import Trainer
 from vidstyle.training.made_pictures import dead_leaves
 from vidstyle.training.recipes import any_style
@@ -109,9 +109,36 @@ def test_the_recipe_learns_and_resumes_to_the_bit(network: AnyStyle, art: Path, 
     assert list((tmp_path / "second" / "samples").glob("*.png"))
 
 
+def test_what_is_copied_has_the_colours_of_the_style(network: AnyStyle, art: Path) -> None:
+    ours = recipe(network, art)
+    batch = ours.draw(Draw(np.random.default_rng(0), 4))
+    assert batch["target"].shape == batch["source"].shape
+    assert not torch.equal(batch["target"], batch["source"])
+    unlike = recipe(network, art, imitation_weight=0.0).draw(Draw(np.random.default_rng(0), 4))
+    assert torch.equal(unlike["target"], unlike["source"])
+
+
+def test_the_imitation_gets_nearer(network: AnyStyle, art: Path, tmp_path: Path) -> None:
+    settings = {"rate": 3e-3, "temporal_weight": 0.0, "style_weight": 0.0, "content_weight": 0.0}
+    trainer = Trainer(recipe(network, art, **settings), tmp_path / "run")
+    trainer.recipe.steps = 1000
+    far = [trainer.advance()["imitation"] for _ in range(60)]
+    assert np.mean(far[-10:]) < 0.8 * np.mean(far[:10])
+
+
+def test_without_features_there_is_no_style_term(network: AnyStyle, art: Path, tmp_path: Path) -> None:
+    none = perceptual.Together()
+    shown = known([art], network.describe, none, parts=False)
+    any_style.standardise(network, shown)
+    chosen = AnyStyleSettings(steps=2, batch=4, crop=56, precision="fp32")
+    trainer = Trainer(AnyStyleRecipe(chosen, network, pairs(), shown, shown, none), tmp_path / "run")
+    assert set(trainer.advance()) == {"temporal", "imitation", "detail", "gradient"}
+
+
 def test_the_style_loss_falls(network: AnyStyle, art: Path, tmp_path: Path) -> None:
     trainer = Trainer(
-        recipe(network, art, rate=3e-3, temporal_weight=0.0, content_weight=0.0), tmp_path / "run"
+        recipe(network, art, rate=3e-3, imitation_weight=0.0, temporal_weight=0.0, content_weight=0.0),
+        tmp_path / "run",
     )
     trainer.recipe.steps = 1000
     style = [trainer.advance()["style"] for _ in range(40)]

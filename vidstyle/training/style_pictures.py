@@ -18,6 +18,7 @@ from vidstyle.models.palette import Colours, colours_of
 from vidstyle.training import losses
 from vidstyle.training.data import find, read
 from vidstyle.training.datasets import Picture
+from vidstyle.training.marks import Marks, marks_of
 from vidstyle.training.perceptual import Features
 
 log = logging.getLogger("vidstyle")
@@ -37,8 +38,9 @@ class StylePicture:
     facts: Tensor
     """`AnyStyle.describe` of it."""
     grams: list[Tensor]
-    """Gram matrix [C, C] of each layer of the loss's features, float16."""
+    """Gram matrix [C, C] of each layer of the loss's features, float16; none where there are no features."""
     colours: Colours
+    marks: Marks
 
 
 def known(
@@ -105,4 +107,5 @@ def _one(
     with torch.autocast("cpu", torch.bfloat16):
         maps = features(one.contiguous(memory_format=torch.channels_last))
     grams = [losses.gram(layer)[0].half() for layer in maps]
-    return StylePicture(name, group, describe(one), grams, colours_of([picture]))
+    marks = marks_of(picture.astype(np.float32) / 255)
+    return StylePicture(name, group, describe(one), grams, colours_of([picture]), marks)

@@ -30,6 +30,8 @@ JUDGE_EVERY = 15.0
 RATE = 6e-4
 STILLNESS = 20.0
 """Weight of painting the same scene alike a moment later; with less, plain walls swim."""
+DOTS = 2.0
+"""Weight of painting no dots and lines of one pixel, which no brush makes."""
 HELD = 2
 """Pictures kept for the samples."""
 MOST_PICTURES = 60
@@ -85,7 +87,9 @@ class Tuner:
             styles=1,
             batch=batch,
             rate=RATE,
+            imitation_weight=0.0,
             temporal_weight=STILLNESS,
+            dots_weight=DOTS,
             precision="bf16" if fast else "fp32",
         )
         random = np.random.default_rng(seed)

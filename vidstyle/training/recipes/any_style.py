@@ -18,17 +18,23 @@ from vidstyle.models.any_style import AnyStyle
 from vidstyle.models.generator import Generator
 from vidstyle.models.load import load, load_features
 from vidstyle.models.palette import Colours, colours_of, transfer
+from vidstyle.training import losses
 from vidstyle.training.data import GUIDE_UNIT, Pair
 from vidstyle.training.datasets import Batch, Draw, PaintedPairs, Picture
 from vidstyle.training.engine import Engine
+from vidstyle.training.marks import Marks, given_marks, marks_of, mean_marks
 from vidstyle.training.recipes.base import Recipe, RecipeSettings, option, rows, to_picture
 from vidstyle.training.style_pictures import StylePicture, known
-from vidstyle.training.teachers import Teacher
+from vidstyle.training.teachers import Teacher, oil
 
 PLANES = (STROKES, LINES, *TEXTURES)
 """All guide planes: which of them a style uses is for the network to say."""
 UNPAINTED = Teacher(lambda picture, _: picture, PLANES)
 """In place of a painter: photographs and their guides are all that is wanted."""
+OIL = Teacher(lambda picture, guides: oil(picture, guides[..., PLANES.index(STROKES)]), PLANES)
+"""Paints what every style begins with, before it gets the marks and the colours of its own picture."""
+TYPICAL = 6
+"""Paintings that tell how strong marks usually are."""
 SHIFT = 8
 """The second view of the temporal term is moved by up to so many pixels ..."""
 DISTURBANCE = 0.02
@@ -45,9 +51,12 @@ class AnyStyleSettings(RecipeSettings):
     crop: int = option(128, "side of the pictures")
     styles: int = option(2, "styles in one step")
     rate: float = option(1e-3, "learning rate")
-    content_weight: float = option(0.25, "of the photograph's features")
-    temporal_weight: float = option(7.0, "of the same scene a moment later, painted alike")
-    dots_weight: float = option(2.0, "of dots and lines of one pixel, which no brush makes")
+    imitation_weight: float = option(1.0, "of an oil painting with the colours and marks of the style")
+    detail_weight: float = option(2.0, "of as much local detail as that painting's")
+    style_weight: float = option(1.0, "of Gram matrices, if there are features")
+    content_weight: float = option(0.25, "of the photograph's features, if there are any")
+    temporal_weight: float = option(1.0, "of the same scene a moment later, painted alike")
+    dots_weight: float = option(0.0, "of dots and lines of one pixel, which no brush makes")
     edge_channels: int = option(32, "width of the generator's first and last layers")
     banks: int = option(4, "weights that a style mixes")
     most_styles: int = option(0, "pictures of each place in --art (0: all)")
@@ -61,16 +70,18 @@ class AnyStyleSettings(RecipeSettings):
 
 
 class AnyStyleRecipe(Recipe):
-    """Gram matrices of the style (Gatys et al., 2016), features of the photograph, and stillness.
+    """An oil painting with the colours and marks of the style to copy; Gram matrices where there are features.
 
-    A photograph comes in the colours of the style, as frames do later (`vidstyle.models.palette`). The Gram matrix that
-    must agree is the mean over all crops painted in one style: as a frame, they are busy in one place, calm in another.
+    A photograph comes in the colours of the style, as frames do later (`vidstyle.models.palette`). What is copied, with
+    the losses of `losses.distillation` and `losses.detail`, is the oil painting of it in the style's colours, with
+    marks as strong as the style's (`vidstyle.training.marks`). The Gram matrix (Gatys et al., 2016) that must agree is
+    the mean over all crops painted in one style: as a frame, they are busy in one place, calm in another.
 
     network   an `AnyStyle` with `centre` and `spread` set, or another that is called in the same way
-    photos    sources and their guides (all PLANES); what is painted in these pairs is not looked at
+    photos    painted by OIL, with their guides (all PLANES); by UNPAINTED where nothing is copied
     shown     styles to learn
     held      styles for the sheets
-    features  frozen network of the losses
+    features  frozen network of the losses; one without maps leaves them out
     """
 
     settings: AnyStyleSettings
@@ -86,7 +97,8 @@ class AnyStyleRecipe(Recipe):
     ) -> None:
         self.settings, self.steps, self.features = settings, settings.steps, features
         self.photos, self.styles, self.held = photos, shown, held
-        self._colours: dict[int, Colours] = {}
+        self._colours: dict[int, tuple[Colours, Colours]] = {}
+        self._usual: dict[int, Marks] = {}
         groups = [style.group for style in shown]
         shares = np.array([groups.count(group) ** -0.5 for group in groups])
         self._shares = shares / shares.sum()
@@ -115,38 +127,56 @@ class AnyStyleRecipe(Recipe):
         chosen = random.choice(len(self.styles), settings.styles, p=self._shares)
         each = settings.batch // settings.styles
         batch: Batch = {}
-        sources, guides = [], []
-        for number, style in enumerate(self.styles[i] for i in chosen):
+        sources, targets, guides = [], [], []
+        for number, which in enumerate(chosen):
+            style = self.styles[which]
             batch[f"facts{number}"] = style.facts
             for layer, gram in enumerate(style.grams):
                 batch[f"gram{number}-{layer}"] = gram.float()
             pairs = random.integers(len(self.photos.pairs), size=(each + 1) // 2)
             for crop in range(each):
-                source, guide = self._crop(int(pairs[crop // 2]), style, random)
+                source, target, guide = self._crop(int(pairs[crop // 2]), int(which), random)
                 sources.append(source)
+                targets.append(target)
                 guides.append(guide)
         noise = random.normal(size=(settings.batch, 3, settings.crop, settings.crop)).astype(np.float32)
         noise *= random.uniform(0, DISTURBANCE, (settings.batch, 1, 1, 1)).astype(np.float32)
         return batch | {
             "source": torch.from_numpy(np.stack(sources)),
+            "target": torch.from_numpy(np.stack(targets)),
             "guides": torch.from_numpy(np.stack(guides)),
             "noise": torch.from_numpy(noise),
             "shift": torch.from_numpy(random.integers(0, SHIFT + 1, 2)),
         }
 
     def _crop(
-        self, number: int, style: StylePicture, random: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """A crop [3, h, w] in the colours of the style, and its guides [C, h, w], float32."""
-        pair = self.photos.pairs[number]
+        self, number: int, which: int, random: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A crop in the colours of a style, as it is to be painted [3, h, w], and its guides [C, h, w], float32."""
+        pair, style = self.photos.pairs[number], self.styles[which]
         if number not in self._colours:
-            self._colours[number] = colours_of([pair.source])
+            self._colours[number] = colours_of([pair.source]), colours_of([pair.painted])
+        of_source, of_painting = self._colours[number]
         side = self.settings.crop + SHIFT
         top, left = (int(random.integers(0, length - side + 1)) for length in pair.size)
         part = pair.part(slice(top, top + side), slice(left, left + side))
-        source = in_colours(part.source, self._colours[number], style.colours)
         guides = (part.guides.astype(np.float32) - 128) / GUIDE_UNIT
-        return source.transpose(2, 0, 1), guides.transpose(2, 0, 1)
+        source = target = in_colours(part.source, of_source, style.colours)
+        if self.settings.imitation_weight:
+            painting = in_colours(part.painted, of_painting, style.colours).clip(0, 1)
+            strokes, grain = (guides[..., PLANES.index(plane)] for plane in (STROKES, "paper"))
+            target = given_marks(painting, strokes, grain, style.marks, self._usual_marks(which))
+        return source.transpose(2, 0, 1), target.transpose(2, 0, 1), guides.transpose(2, 0, 1)
+
+    def _usual_marks(self, which: int) -> Marks:
+        """The marks that oil paintings have in the colours of a style."""
+        if which not in self._usual:
+            pairs = self.photos.pairs[:: -(-len(self.photos.pairs) // TYPICAL)]
+            wanted = self.styles[which].colours
+            parts = [pair.part(slice(SHEET), slice(SHEET)).painted for pair in pairs]
+            paintings = (in_colours(part, colours_of([part]), wanted).clip(0, 1) for part in parts)
+            self._usual[which] = mean_marks([marks_of(painting) for painting in paintings])
+        return self._usual[which]
 
     # ---- one step
 
@@ -179,13 +209,18 @@ class AnyStyleRecipe(Recipe):
             pictures = torch.cat(painted).contiguous(memory_format=torch.channels_last)
             of_painted = features(pictures)
             with torch.no_grad():
-                of_source = features(first[0].contiguous(memory_format=torch.channels_last))[-1]
-        return {
-            "style": self._style(of_painted, batch),
-            "content": settings.content_weight * structure(of_painted[-1], of_source),
-            "dots": settings.dots_weight * dots(pictures),
-            "temporal": settings.temporal_weight * self._temporal(painted, again, top, left),
-        }
+                of_source = features(first[0].contiguous(memory_format=torch.channels_last))
+        terms = {"temporal": settings.temporal_weight * self._temporal(painted, again, top, left)}
+        if settings.imitation_weight:
+            target = batch["target"][..., :size, :size]
+            terms["imitation"] = settings.imitation_weight * losses.distillation(pictures.float(), target)
+            terms["detail"] = settings.detail_weight * losses.detail(pictures, target)
+        if of_painted:
+            terms["style"] = settings.style_weight * self._style(of_painted, batch)
+            terms["content"] = settings.content_weight * structure(of_painted[-1], of_source[-1])
+        if settings.dots_weight:
+            terms["dots"] = settings.dots_weight * dots(pictures)
+        return terms
 
     def _style(self, of_painted: Sequence[Tensor], batch: Batch) -> Tensor:
         """Relative distance of the mean Gram matrix of each style's crops, mean over styles and layers."""
