@@ -25,7 +25,8 @@ from vidstyle.media.files import output_errors, write_file
 from vidstyle.models.any_style import AnyStyle
 from vidstyle.models.generator import Generator
 from vidstyle.models.load import load
-from vidstyle.painters import ORDER, as_tensor, fitted
+from vidstyle.models.palette import colours_of
+from vidstyle.painters import ORDER, as_tensor, fitted, strength
 from vidstyle.pictures import check_style_picture, read_style_picture
 from vidstyle.styles import any_entry
 from vidstyle.training import perceptual
@@ -93,7 +94,8 @@ def learn(
     pictures = _content(content, say)
     network = load(any_entry())
     assert isinstance(network, AnyStyle)
-    tuner = Tuner(network.painter(as_tensor(shown)), shown, pictures, loss, device=chosen)
+    painter = network.painter(as_tensor(shown), strength(pictures, colours_of([shown])))
+    tuner = Tuner(painter, shown, pictures, loss, device=chosen)
     sample = folder / f"{name}.jpg"
     last: list[Progress] = []
 

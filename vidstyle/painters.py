@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from vidstyle.models.any_style import LONGEST, AnyStyle
 from vidstyle.models.blend import Blend, PaintNetwork
 from vidstyle.models.generator import Generator
 from vidstyle.models.load import load
+from vidstyle.models.marks import Strength, liveliness_of
 from vidstyle.models.palette import Colours, colours_of, recolour, transfer
 from vidstyle.pictures import SMALLEST_STYLE, read_style_picture
 from vidstyle.styles import Part, Style
@@ -27,14 +29,15 @@ def guides_of(style: Style) -> tuple[str, ...]:
     return tuple(plane for plane in ORDER if plane in wanted)
 
 
-def painting_network(style: Style, colours: Callable[[], Colours]) -> PaintNetwork:
+def painting_network(style: Style, frames: Callable[[], Sequence[NDArray[np.uint8]]]) -> PaintNetwork:
     """The network of a style, float32, evaluation mode, on the CPU.
 
-    colours  those of what will be painted; asked for only where the style has colours of its own to give to it
+    frames  some of what will be painted, [H, W, 3] RGB; asked for only where the style has colours of its own to give
 
     Raises InputError if the style's picture cannot be read, WeightsError.
     """
-    networks = [_network(part, colours) for part in style.parts]
+    seen = cache(frames)
+    networks = [_network(part, seen) for part in style.parts]
     if len(networks) == 1:
         return networks[0]
     planes = guides_of(style)
@@ -43,20 +46,27 @@ def painting_network(style: Style, colours: Callable[[], Colours]) -> PaintNetwo
     return blend.eval().requires_grad_(False)
 
 
-def _network(part: Part, colours: Callable[[], Colours]) -> Generator:
+def _network(part: Part, frames: Callable[[], Sequence[NDArray[np.uint8]]]) -> Generator:
     network = load(part.entry)
     if isinstance(network, AnyStyle):
         assert part.picture is not None
         picture = fitted(read_style_picture(part.picture))
-        network, wanted = network.painter(as_tensor(picture)), colours_of([picture])
+        wanted = colours_of([picture])
+        network = network.painter(as_tensor(picture), strength(frames(), wanted))
     elif part.entry.colours is not None:
         wanted = Colours(*(np.asarray(values) for values in part.entry.colours))
     else:
         assert isinstance(network, Generator)
         return network
     assert isinstance(network, Generator)
-    recolour(network, *transfer(colours(), wanted))
+    recolour(network, *transfer(colours_of(frames()), wanted))
     return network
+
+
+def strength(frames: Sequence[NDArray[np.uint8]], wanted: Colours) -> Strength:
+    """How strong the marks of frames are once they have the colours wanted."""
+    matrix, _ = transfer(colours_of(frames), wanted)
+    return liveliness_of(frames).in_colours(matrix)
 
 
 def fitted(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -15,6 +15,9 @@ from collections.abc import Generator, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vidstyle import styles
 from vidstyle.correct import correct
 from vidstyle.detect import TrainedFusion, detect
@@ -28,7 +31,6 @@ from vidstyle.media.decode import decode
 from vidstyle.media.probe import probe
 from vidstyle.media.sample import some_frames
 from vidstyle.models.load import load_features, load_fusion
-from vidstyle.models.palette import Colours, colours_of
 from vidstyle.painters import guides_of, painting_network
 from vidstyle.prefetch import prefetch
 from vidstyle.run import (
@@ -172,7 +174,7 @@ class _Painting:
     def _painter(self) -> Painter:
         wanted = self.run.settings.style
         return Painter(
-            painting_network(self.style, self._colours),
+            painting_network(self.style, self._some_frames),
             self.choice,
             self.info.size,
             guides=guides_of(self.style),
@@ -181,10 +183,10 @@ class _Painting:
             note=self.run.note,
         )
 
-    def _colours(self) -> Colours:
-        """The colours of the video as a whole, from some frames of it: the same for every frame and every run."""
+    def _some_frames(self) -> list[NDArray[np.uint8]]:
+        """What the video as a whole is judged by: the same for every frame and every run."""
         clip = self.run.settings.clip
-        return colours_of(to_8_bit(picture) for picture in some_frames(self.info, clip.start, clip.end))
+        return [to_8_bit(picture) for picture in some_frames(self.info, clip.start, clip.end)]
 
     def facts(self) -> dict[str, object]:
         """What must be the same, beside the settings, for the segments of an interrupted run to be used."""

@@ -20,7 +20,6 @@ from vidstyle.events import Listener, Note, RunFinished, RunStarted, ignore
 from vidstyle.flow import analysis_size, to_array
 from vidstyle.frames import Batch, Motion
 from vidstyle.media.files import check_target, output_errors, real_path, replace_file
-from vidstyle.models.palette import colours_of
 from vidstyle.new_file import create
 from vidstyle.painters import guides_of, painting_network
 from vidstyle.pictures import Picture, read_picture
@@ -43,7 +42,7 @@ def paint_picture(picture: NDArray[np.uint8], settings: StyleSettings | None = N
     style = styles.wanted(settings.style)
     height, width = picture.shape[:2]
     painter = Painter(
-        painting_network(style, lambda: colours_of([picture])),
+        painting_network(style, lambda: [picture]),
         choice,
         (width, height),
         guides=guides_of(style),

@@ -18,6 +18,7 @@ from vidstyle import styles, weights
 from vidstyle.errors import InputError, Interrupted, OutputError, StyleError, UsageError, WeightsError
 from vidstyle.models.any_style import AnyStyle
 from vidstyle.models.generator import Generator
+from vidstyle.models.marks import marks_of
 from vidstyle.training import losses, perceptual, small_vgg
 from vidstyle.training.data import Pair
 from vidstyle.training.datasets import Draw, PaintedPairs
@@ -66,7 +67,7 @@ def art(tmp_path: Path) -> Path:
 
 def recipe(network: AnyStyle, art: Path, **settings: object) -> AnyStyleRecipe:
     shown = known([art], network.describe, Plain(), parts=True)
-    any_style.standardise(network, shown)
+    any_style.standardise(network, shown, pairs())
     chosen = AnyStyleSettings(steps=6, batch=4, crop=56, precision="fp32", save_every=100, **settings)  # type: ignore[arg-type]
     return AnyStyleRecipe(chosen, network, pairs(), shown, shown, Plain())
 
@@ -74,13 +75,18 @@ def recipe(network: AnyStyle, art: Path, **settings: object) -> AnyStyleRecipe:
 def test_the_painter_of_a_picture_is_what_the_network_paints_with_its_facts(network: AnyStyle) -> None:
     one = torch.from_numpy(picture(1)).permute(2, 0, 1)[None].float() / 255
     frames, guides = torch.rand(2, 3, 24, 32), torch.randn(2, len(PLANES), 24, 32)
-    painter = network.eval().painter(one)
+    film = marks_of(picture(2)).strength
+    painter = network.eval().painter(one, film)
     assert type(painter) is Generator
     with torch.no_grad():
-        wanted = network(frames, guides, network.describe(one))
+        facts = torch.cat((network.describe(one), torch.from_numpy(film.facts)))
+        wanted = network(frames, guides, facts)
         torch.testing.assert_close(painter(frames, guides), wanted)
-        other = network.painter(one.flip(1))
-        assert not torch.allclose(other(frames, guides), wanted)
+        for other in (
+            network.painter(one.flip(1), film),
+            network.painter(one, marks_of(picture(3)).strength),
+        ):
+            assert not torch.allclose(other(frames, guides), wanted)
 
 
 def test_facts_tell_long_marks_from_dots(network: AnyStyle) -> None:
@@ -129,7 +135,7 @@ def test_the_imitation_gets_nearer(network: AnyStyle, art: Path, tmp_path: Path)
 def test_without_features_there_is_no_style_term(network: AnyStyle, art: Path, tmp_path: Path) -> None:
     none = perceptual.Together()
     shown = known([art], network.describe, none, parts=False)
-    any_style.standardise(network, shown)
+    any_style.standardise(network, shown, pairs())
     chosen = AnyStyleSettings(steps=2, batch=4, crop=56, precision="fp32")
     trainer = Trainer(AnyStyleRecipe(chosen, network, pairs(), shown, shown, none), tmp_path / "run")
     assert set(trainer.advance()) == {"temporal", "imitation", "detail", "gradient"}
@@ -236,9 +242,8 @@ def test_a_learnt_style_is_there_by_its_name(home: Path, quick: list[int]) -> No
     assert weights.verified_bytes(entry)
     style = styles.wanted("mine")
     from vidstyle import painters
-    from vidstyle.models.palette import colours_of
 
-    painter = painters.painting_network(style, lambda: colours_of([picture(7)]))
+    painter = painters.painting_network(style, lambda: [picture(7)])
     painted = painter(torch.rand(1, 3, 16, 16), torch.randn(1, len(painters.guides_of(style)), 16, 16))
     assert torch.isfinite(painted).all()
     with pytest.raises(OutputError, match="already"):

@@ -13,10 +13,9 @@ from vidstyle.guides import LINES, STROKES
 from vidstyle.models.blend import Blend
 from vidstyle.models.generator import Generator
 from vidstyle.models.load import load
-from vidstyle.models.palette import Colours
 from vidstyle.settings import Settings, StyleSettings
 
-NO_COLOURS = Colours(np.full(3, 0.4), 0.03 * np.eye(3))
+FRAMES = [np.random.default_rng(9).integers(20, 180, (40, 60, 3), dtype=np.uint8)]
 
 
 def painting(path: Path, seed: int = 0, size: tuple[int, int] = (96, 80)) -> Path:
@@ -72,7 +71,7 @@ def test_what_is_no_style_says_so(text: str, words: str) -> None:
 
 
 def test_one_style_alone_is_that_style_to_the_bit() -> None:
-    network = painters.painting_network(styles.wanted("oil:0.3"), lambda: NO_COLOURS)
+    network = painters.painting_network(styles.wanted("oil:0.3"), lambda: FRAMES)
     assert isinstance(network, Generator)
     for ours, theirs in zip(network.parameters(), load(styles.find("oil")).parameters(), strict=True):
         assert torch.equal(ours, theirs)
@@ -81,7 +80,7 @@ def test_one_style_alone_is_that_style_to_the_bit() -> None:
 
 def test_a_blend_mixes_the_pictures_of_its_styles_each_with_its_own_guides() -> None:
     style = styles.wanted("oil:1,cartoon:3")
-    blend = painters.painting_network(style, lambda: NO_COLOURS)
+    blend = painters.painting_network(style, lambda: FRAMES)
     assert isinstance(blend, Blend)
     planes = painters.guides_of(style)
     assert planes == (STROKES, LINES)
@@ -109,11 +108,11 @@ def test_a_picture_is_a_style(picture: Path) -> None:
     assert style.name == "my painting"
     asked = []
 
-    def colours() -> Colours:
+    def frames() -> list[np.ndarray]:
         asked.append(1)
-        return NO_COLOURS
+        return FRAMES
 
-    network = painters.painting_network(style, colours)
+    network = painters.painting_network(style, frames)
     assert asked == [1]
     planes = painters.guides_of(style)
     frames, guides = torch.rand(1, 3, 32, 48), torch.zeros(1, len(planes), 32, 48)
@@ -128,7 +127,7 @@ def test_two_pictures_paint_differently_and_are_told_apart(picture: Path, tmp_pa
     other = painting(tmp_path / "other.png", seed=5)
     one, two = styles.wanted(str(picture)), styles.wanted(str(other))
     assert one.sha256 != two.sha256
-    networks = [painters.painting_network(style, lambda: NO_COLOURS) for style in (one, two)]
+    networks = [painters.painting_network(style, lambda: FRAMES) for style in (one, two)]
     frames, guides = torch.rand(1, 3, 32, 32), torch.randn(1, 6, 32, 32)
     with torch.inference_mode():
         assert (networks[0](frames, guides) - networks[1](frames, guides)).abs().mean() > 0.01
@@ -137,7 +136,7 @@ def test_two_pictures_paint_differently_and_are_told_apart(picture: Path, tmp_pa
 def test_a_picture_may_be_part_of_a_blend(picture: Path) -> None:
     style = styles.wanted(f"{picture}:1,oil:1")
     assert style.name == "my painting+oil"
-    assert isinstance(painters.painting_network(style, lambda: NO_COLOURS), Blend)
+    assert isinstance(painters.painting_network(style, lambda: FRAMES), Blend)
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "cut off", "tiny", "animated", "empty", "folder"])
@@ -159,7 +158,7 @@ def test_pictures_of_no_use_are_refused(kind: str, tmp_path: Path) -> None:
     elif kind == "folder":
         path.mkdir()
     with pytest.raises(InputError) as caught:
-        painters.painting_network(styles.wanted(str(path)), lambda: NO_COLOURS)
+        painters.painting_network(styles.wanted(str(path)), lambda: FRAMES)
     assert "style." in str(caught.value)
 
 
@@ -174,7 +173,7 @@ def test_transparent_parts_count_as_white_paper(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(64, 64), (2000, 70), (70, 2000), (1500, 1200)])
 def test_pictures_of_any_shape_are_looked_at(size: tuple[int, int], tmp_path: Path) -> None:
     path = painting(tmp_path / "style.png", size=size)
-    network = painters.painting_network(styles.wanted(str(path)), lambda: NO_COLOURS)
+    network = painters.painting_network(styles.wanted(str(path)), lambda: FRAMES)
     assert all(torch.isfinite(weight).all() for weight in network.parameters())
 
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from vidstyle.models.features import FeatureNetwork
 from vidstyle.models.generator import Generator
+from vidstyle.models.marks import OCTAVES, Strength
 
 BANDS = 5
 """Octaves in which the marks of a picture are measured."""
@@ -26,9 +27,11 @@ class AnyStyle(nn.Module):
     """One forward pass over a picture gives a `Generator` that paints like it.
 
     A small network describes the picture (statistics of its features at three scales, the strength of its marks in
-    each octave, their coherence, its colours). From that follow, for every convolution of the generator, how a few
-    banks of weights are mixed (Yang et al., "CondConv", 2019) and the scale and shift of each channel (Perez et al.,
-    "FiLM", 2018). Both are folded into ordinary convolution weights, so a style costs nothing per frame.
+    each octave, their coherence, its colours), and is told how lively the film is that will be painted: a calm one
+    needs more of the marks to look like the picture, a busy one less. From that follow, for every convolution of the
+    generator, how a few banks of weights are mixed (Yang et al., "CondConv", 2019) and the scale and shift of each
+    channel (Perez et al., "FiLM", 2018). Both are folded into ordinary convolution weights, so a style costs nothing
+    per frame.
 
     generator  settings of the generator it makes (with `mix_skip`, see `vidstyle.models.palette`)
     banks      weights that are mixed, beside those that all styles share
@@ -58,7 +61,7 @@ class AnyStyle(nn.Module):
                 for name, weight in self._convolutions().items()
             }
         )
-        facts = 2 * sum(features[1:]) + 3 * BANDS + BANDS + 9
+        facts = 2 * sum(features[1:]) + 3 * BANDS + BANDS + 9 + 2 * OCTAVES
         self.register_buffer("centre", torch.zeros(facts))
         self.register_buffer("spread", torch.ones(facts))
         self.register_buffer("opponent", torch.tensor(_OPPONENT), persistent=False)
@@ -88,7 +91,7 @@ class AnyStyle(nn.Module):
 
     @torch.no_grad()
     def describe(self, picture: Tensor) -> Tensor:
-        """Facts about a picture, float32 [1, 3, H, W], RGB in [0, 1], sides from 64 to LONGEST: float32 [facts]."""
+        """Facts about a picture, float32 [1, 3, H, W], RGB in [0, 1], sides from 64 to LONGEST: float32."""
         facts = []
         for maps in self.features(picture):
             columns = maps[0].flatten(1)
@@ -116,7 +119,7 @@ class AnyStyle(nn.Module):
         return facts
 
     def weights(self, facts: Tensor) -> dict[str, Tensor]:
-        """The parameters of a generator for what `describe` found."""
+        """The parameters of a generator for what `describe` found, followed by what is known of the film."""
         code = self.encoder((facts - self.centre) / self.spread)
         weights: dict[str, Tensor] = dict(self.base.named_parameters())
         for name in self._convolutions():
@@ -139,8 +142,12 @@ class AnyStyle(nn.Module):
         return painted
 
     @torch.no_grad()
-    def painter(self, picture: Tensor) -> Generator:
-        """The generator that paints like `picture` (see `describe`), in evaluation mode, parameters frozen."""
+    def painter(self, picture: Tensor, film: Strength) -> Generator:
+        """The generator that paints like `picture` (see `describe`), in evaluation mode, parameters frozen.
+
+        film  how strong the marks of what will be painted are, in the colours of the picture
+        """
         network = copy.deepcopy(self.base)
-        network.load_state_dict(self.weights(self.describe(picture)))
+        facts = torch.cat((self.describe(picture), torch.from_numpy(film.facts)))
+        network.load_state_dict(self.weights(facts))
         return network.eval().requires_grad_(False)

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from vidstyle.errors import InputError
 from vidstyle.models.any_style import LONGEST
+from vidstyle.models.marks import Marks, marks_of
 from vidstyle.models.palette import Colours, colours_of
 from vidstyle.training import losses
 from vidstyle.training.data import find, read
 from vidstyle.training.datasets import Picture
-from vidstyle.training.marks import Marks, marks_of
 from vidstyle.training.perceptual import Features
 
 log = logging.getLogger("vidstyle")
@@ -107,5 +107,4 @@ def _one(
     with torch.autocast("cpu", torch.bfloat16):
         maps = features(one.contiguous(memory_format=torch.channels_last))
     grams = [losses.gram(layer)[0].half() for layer in maps]
-    marks = marks_of(picture.astype(np.float32) / 255)
-    return StylePicture(name, group, describe(one), grams, colours_of([picture]), marks)
+    return StylePicture(name, group, describe(one), grams, colours_of([picture]), marks_of(picture))

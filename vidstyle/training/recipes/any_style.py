@@ -17,12 +17,12 @@ from vidstyle.guides import LINES, STROKES, TEXTURES
 from vidstyle.models.any_style import AnyStyle
 from vidstyle.models.generator import Generator
 from vidstyle.models.load import load, load_features
+from vidstyle.models.marks import Liveliness, given_marks, liveliness_of
 from vidstyle.models.palette import Colours, colours_of, transfer
 from vidstyle.training import losses
 from vidstyle.training.data import GUIDE_UNIT, Pair
 from vidstyle.training.datasets import Batch, Draw, PaintedPairs, Picture
 from vidstyle.training.engine import Engine
-from vidstyle.training.marks import Marks, given_marks, marks_of, mean_marks
 from vidstyle.training.recipes.base import Recipe, RecipeSettings, option, rows, to_picture
 from vidstyle.training.style_pictures import StylePicture, known
 from vidstyle.training.teachers import Teacher, oil
@@ -33,8 +33,8 @@ UNPAINTED = Teacher(lambda picture, _: picture, PLANES)
 """In place of a painter: photographs and their guides are all that is wanted."""
 OIL = Teacher(lambda picture, guides: oil(picture, guides[..., PLANES.index(STROKES)]), PLANES)
 """Paints what every style begins with, before it gets the marks and the colours of its own picture."""
-TYPICAL = 6
-"""Paintings that tell how strong marks usually are."""
+TYPICAL = 24
+"""Photographs that tell how lively photographs are."""
 SHIFT = 8
 """The second view of the temporal term is moved by up to so many pixels ..."""
 DISTURBANCE = 0.02
@@ -69,6 +69,29 @@ class AnyStyleSettings(RecipeSettings):
             raise ValueError(f"batch must be a multiple of styles, not {self.batch}")
 
 
+@dataclass(frozen=True, slots=True)
+class Motif:
+    """What is known of a photograph and of its oil painting as a whole."""
+
+    pair: Pair
+    source: Colours
+    painting: Colours
+    lively: Liveliness
+    """Of the source."""
+    painted: Liveliness
+
+    @classmethod
+    def of(cls, pair: Pair) -> Motif:
+        source, painted = [pair.source], [pair.painted]
+        lively = liveliness_of(source), liveliness_of(painted)
+        return cls(pair, colours_of(source), colours_of(painted), *lively)
+
+    def facts(self, style: StylePicture) -> Tensor:
+        """What the network is told when it is to paint this in a style."""
+        matrix, _ = transfer(self.source, style.colours)
+        return torch.cat((style.facts, torch.from_numpy(self.lively.in_colours(matrix).facts)))
+
+
 class AnyStyleRecipe(Recipe):
     """An oil painting with the colours and marks of the style to copy; Gram matrices where there are features.
 
@@ -97,8 +120,7 @@ class AnyStyleRecipe(Recipe):
     ) -> None:
         self.settings, self.steps, self.features = settings, settings.steps, features
         self.photos, self.styles, self.held = photos, shown, held
-        self._colours: dict[int, tuple[Colours, Colours]] = {}
-        self._usual: dict[int, Marks] = {}
+        self._motifs: dict[int, Motif] = {}
         groups = [style.group for style in shown]
         shares = np.array([groups.count(group) ** -0.5 for group in groups])
         self._shares = shares / shares.sum()
@@ -122,20 +144,21 @@ class AnyStyleRecipe(Recipe):
     # ---- batches
 
     def draw(self, draw: Draw) -> Batch:
-        """For each style: its facts, Gram matrices, and crops of two photographs in its colours."""
+        """For each style: its facts, Gram matrices, and pairs of crops of photographs in its colours."""
         settings, random = self.settings, draw.random
         chosen = random.choice(len(self.styles), settings.styles, p=self._shares)
         each = settings.batch // settings.styles
         batch: Batch = {}
         sources, targets, guides = [], [], []
         for number, which in enumerate(chosen):
-            style = self.styles[which]
-            batch[f"facts{number}"] = style.facts
+            style = self.styles[int(which)]
             for layer, gram in enumerate(style.grams):
                 batch[f"gram{number}-{layer}"] = gram.float()
-            pairs = random.integers(len(self.photos.pairs), size=(each + 1) // 2)
+            numbers = random.integers(len(self.photos.pairs), size=(each + 1) // 2)
+            motifs = [self._motif(int(n)) for n in numbers]
+            batch[f"facts{number}"] = torch.stack([motif.facts(style) for motif in motifs]).mean(0)
             for crop in range(each):
-                source, target, guide = self._crop(int(pairs[crop // 2]), int(which), random)
+                source, target, guide = self._crop(motifs[crop // 2], style, random)
                 sources.append(source)
                 targets.append(target)
                 guides.append(guide)
@@ -150,33 +173,25 @@ class AnyStyleRecipe(Recipe):
         }
 
     def _crop(
-        self, number: int, which: int, random: np.random.Generator
+        self, motif: Motif, style: StylePicture, random: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A crop in the colours of a style, as it is to be painted [3, h, w], and its guides [C, h, w], float32."""
-        pair, style = self.photos.pairs[number], self.styles[which]
-        if number not in self._colours:
-            self._colours[number] = colours_of([pair.source]), colours_of([pair.painted])
-        of_source, of_painting = self._colours[number]
         side = self.settings.crop + SHIFT
-        top, left = (int(random.integers(0, length - side + 1)) for length in pair.size)
-        part = pair.part(slice(top, top + side), slice(left, left + side))
+        top, left = (int(random.integers(0, length - side + 1)) for length in motif.pair.size)
+        part = motif.pair.part(slice(top, top + side), slice(left, left + side))
         guides = (part.guides.astype(np.float32) - 128) / GUIDE_UNIT
-        source = target = in_colours(part.source, of_source, style.colours)
+        source = target = in_colours(part.source, motif.source, style.colours)
         if self.settings.imitation_weight:
-            painting = in_colours(part.painted, of_painting, style.colours).clip(0, 1)
+            painting = in_colours(part.painted, motif.painting, style.colours).clip(0, 1)
+            own = motif.painted.in_colours(transfer(motif.painting, style.colours)[0])
             strokes, grain = (guides[..., PLANES.index(plane)] for plane in (STROKES, "paper"))
-            target = given_marks(painting, strokes, grain, style.marks, self._usual_marks(which))
+            target = given_marks(painting, strokes, grain, style.marks, own)
         return source.transpose(2, 0, 1), target.transpose(2, 0, 1), guides.transpose(2, 0, 1)
 
-    def _usual_marks(self, which: int) -> Marks:
-        """The marks that oil paintings have in the colours of a style."""
-        if which not in self._usual:
-            pairs = self.photos.pairs[:: -(-len(self.photos.pairs) // TYPICAL)]
-            wanted = self.styles[which].colours
-            parts = [pair.part(slice(SHEET), slice(SHEET)).painted for pair in pairs]
-            paintings = (in_colours(part, colours_of([part]), wanted).clip(0, 1) for part in parts)
-            self._usual[which] = mean_marks([marks_of(painting) for painting in paintings])
-        return self._usual[which]
+    def _motif(self, number: int) -> Motif:
+        if number not in self._motifs:
+            self._motifs[number] = Motif.of(self.photos.pairs[number])
+        return self._motifs[number]
 
     # ---- one step
 
@@ -254,13 +269,14 @@ class AnyStyleRecipe(Recipe):
         return rows(made)
 
     def _paint(self, network: nn.Module, pair: Pair, style: StylePicture, device: torch.device) -> Picture:
-        pair = pair.part(*(slice(side // 4 * 4) for side in pair.size))
-        source = in_colours(pair.source, colours_of([pair.source]), style.colours)
+        motif = Motif.of(pair.part(*(slice(side // 4 * 4) for side in pair.size)))
+        pair = motif.pair
+        source = in_colours(pair.source, motif.source, style.colours)
         guides = (pair.guides.astype(np.float32) - 128) / GUIDE_UNIT
         frames, planes = (
             torch.from_numpy(array).permute(2, 0, 1)[None].to(device) for array in (source, guides)
         )
-        return to_picture(network(frames, planes, style.facts.to(device))[0])
+        return to_picture(network(frames, planes, motif.facts(style).to(device))[0])
 
 
 def gram(maps: Tensor) -> Tensor:
@@ -316,9 +332,10 @@ def begin_with(network: AnyStyle, style: Generator, guides: Sequence[str]) -> No
             ours["mix.bias"].zero_()
 
 
-def standardise(network: AnyStyle, styles: Sequence[StylePicture]) -> None:
-    """Have the network see its facts at mean 0 and deviation 1 over these styles."""
-    facts = torch.stack([style.facts for style in styles])
+def standardise(network: AnyStyle, styles: Sequence[StylePicture], photos: PaintedPairs) -> None:
+    """Have the network see its facts at mean 0 and deviation 1 over these styles and some of the photos."""
+    pairs = photos.pairs[:: -(-len(photos.pairs) // TYPICAL)]
+    facts = torch.stack([motif.facts(style) for motif in map(Motif.of, pairs) for style in styles])
     network.centre.copy_(facts.mean(0))
     network.spread.copy_(facts.std(0).clamp_min(1e-3))
 
@@ -343,5 +360,5 @@ def prepared(
         begin_with(network, known_generator, style.guides)
     shown = known(art, network.describe, features, parts=True, most=settings.most_styles)
     held = known(held_art, network.describe, features, parts=False) if held_art else shown
-    standardise(network, shown)
+    standardise(network, shown, photos)
     return AnyStyleRecipe(settings, network, photos, shown, held, features)
