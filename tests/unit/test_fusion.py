@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from vidstyle.detect import TrainedFusion, detect
-from vidstyle.detect.decision import MAPS, NAMES, Finding
-from vidstyle.detect.fusion import AROUND, NUMBERS, Circumstances
+from vidstyle.detect.decision import MAPS, NAMES, THRESHOLD, Finding
+from vidstyle.detect.fusion import AROUND, NUMBERS, PLAIN, Circumstances
 from vidstyle.detect.statistics import Array
 from vidstyle.models.features import FeatureNetwork
 from vidstyle.models.load import load_features, load_fusion
@@ -175,6 +175,9 @@ def test_the_ends_of_a_shot_and_restless_styles_are_given_the_benefit_of_the_dou
     assert networks[1](finding, finding.cues, replace(inside, unfounded=0.05)) == score
     assert networks[1](finding, finding.cues, replace(inside, unfounded=0.5)) < score
     assert networks[1](finding, finding.cues, replace(inside, near_end=True)) < score
+    plain = np.full(len(NAMES), 1.1 * PLAIN * THRESHOLD, np.float32)
+    ends = [networks[1](finding, plain, replace(inside, near_end=near)) for near in (False, True)]
+    assert ends[0] == ends[1], "where a cue speaks plainly the end of a shot is no reason to doubt"
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,11 @@ from vidstyle.models.fusion import FusionNetwork
 AROUND = (-4, -3, -2, -1, 1, 2, 3, 4)
 """The frames near one whose screening scores are looked at."""
 END_DOUBT = 2.5
-"""Taken from the logit of the first and the last two frames of a shot. Shots begin with their least steady frames, and
-every cut would be a false alarm; of the faults there, 78 % are found instead of 83 %."""
+"""Taken from the logit of the first and the last two frames of a shot: shots begin with their least steady frames, and
+every cut would be a false alarm, ..."""
+PLAIN = 1.3
+"""... but not where the strongest cue, in units of the threshold, speaks as plainly. In a dozen draws of the anomaly
+bench a tenth of the large faults that were missed are found, for one good frame in 2,000."""
 UNEASY = 0.05
 """Score from which the network is uneasy about a frame. If nothing stands out in the evidence it has no reason ..."""
 RESTLESS = 0.1
@@ -93,7 +96,7 @@ class TrainedFusion:
             finding.seen = self._network.see(torch.from_numpy(finding.maps)[None])
         known = torch.from_numpy(numbers(scores, finding, here))[None]
         logit = float(self._network.judge(finding.seen, known))
-        if here.near_end:
+        if here.near_end and scores.max() < PLAIN * THRESHOLD:
             logit -= END_DOUBT
         doubt = RESTLESS_DOUBT * max(0.0, here.unfounded - RESTLESS)
         return max(self.score(logit - doubt), min(self.score(logit), DOUBTFUL))
