@@ -8,8 +8,8 @@ from tests.e2e.test_endings import moving
 from tests.media_factory import make_clip
 
 SIZE = (160, 96)
-FRAMES, SETTLED = 640, 300
-"""By the 300th frame every window is full and the first segment is closed."""
+FRAMES, SETTLED = 860, 500
+"""By the 500th frame every window is full and two segments have been closed: encoders overlap there, once for all."""
 
 
 def resident_megabytes(process: int) -> float:
