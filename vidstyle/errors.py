@@ -99,12 +99,21 @@ _OUT_OF_MEMORY = (
 to say so, Python tell in exceptions of their own."""
 
 
+ROOM = 256 << 20
+"""Bytes that a codec may well need for large pictures."""
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether this is somebody's way to say that memory ran out, that of a GPU or the computer's own."""
     if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
         return True
     # the second is what a thread without room for its stack comes back with
     return isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EAGAIN)
+
+
+def rule_out_shortage() -> None:
+    """Raise MemoryError where little memory is left: codecs that lack it may say no more than "error" or "invalid"."""
+    bytearray(ROOM)
 
 
 def explain(error: BaseException, *, name: str | None = None) -> VidstyleError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -404,3 +406,24 @@ def test_pictures_are_not_read_ahead_where_time_goes_on(tmp_path: Path) -> None:
 
     for index, _, _ in module._timed(frames(), 0, info, lambda message, index: None):  # type: ignore[arg-type]
         assert read <= index + 2
+
+
+PROBE_WITH_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+from vidstyle.media.probe import probe
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20),) * 2)
+try:
+    probe(Path(sys.argv[1]))
+except MemoryError:
+    sys.exit(42)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+def test_lack_of_memory_is_not_taken_for_damage(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "large.mp4", frames=12, size=(1280, 720))
+    command = [sys.executable, "-c", PROBE_WITH_LITTLE_MEMORY, str(clip.path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 42, done.stderr

@@ -23,6 +23,7 @@ from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from vidstyle.errors import rule_out_shortage
 from vidstyle.frames import Batch, VideoInfo
 from vidstyle.media.colour import to_rgb
 from vidstyle.media.completeness import is_cut_off, promised_end
@@ -303,6 +304,7 @@ def stream_frames(
         try:
             frames = packet.decode()
         except _DAMAGE as error:
+            rule_out_shortage()
             tally.damage(f"A packet cannot be decoded ({_words(error)}).")
             continue
         for frame in frames:

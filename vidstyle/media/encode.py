@@ -17,7 +17,7 @@ from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
 
-from vidstyle.errors import OutputError, ResourceError, UsageError, VidstyleError
+from vidstyle.errors import OutputError, ResourceError, UsageError, VidstyleError, rule_out_shortage
 from vidstyle.frames import ColorTags, VideoInfo
 from vidstyle.media.colour import is_rgb, output_pix_fmt, output_tags, set_tags
 from vidstyle.media.containers import Container
@@ -56,8 +56,6 @@ _PRESETS = {"libx264": _X264_PRESETS, "libx264rgb": _X264_PRESETS, "libx265": _X
 """Of encoders that print to the terminal about a preset they do not know."""
 _OPTION_NAMES = {"crf": "--crf", "cq": "--crf", "preset": "--preset"}
 _ANY_NUMBER = 1000
-ROOM = 256 << 20
-"""Bytes that an encoder may well need for large pictures."""
 _ON_A_CARD = ("_nvenc", "_qsv", "_vaapi", "_amf", "_vulkan", "_videotoolbox")
 
 
@@ -128,7 +126,7 @@ class Encoding:
         try:
             context.open()
         except (av.FFmpegError, ValueError) as error:
-            bytearray(ROOM)  # an encoder that lacked memory says no more than "error": MemoryError does
+            rule_out_shortage()
             raise self._refusal(error) from error
         if context.options:  # opening takes out what it knows
             unknown = ", ".join(sorted(context.options))
