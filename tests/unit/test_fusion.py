@@ -170,7 +170,9 @@ def test_the_ends_of_a_shot_and_restless_styles_are_given_the_benefit_of_the_dou
         deviation=None,
         level=np.zeros(5, np.float32),
     )
-    inside = Circumstances(9, [0.0] * len(AROUND), 6, 6, 9, 1.0, screening=False, near_end=False, unfounded=0)
+    inside = Circumstances(
+        9, [0.0] * len(AROUND), 6, 6, 9, 1.0, screening=False, near_end=False, kin=12, unfounded=0
+    )
     score = networks[1](finding, finding.cues, inside)
     assert networks[1](finding, finding.cues, replace(inside, unfounded=0.05)) == score
     assert networks[1](finding, finding.cues, replace(inside, unfounded=0.5)) < score
@@ -178,6 +180,8 @@ def test_the_ends_of_a_shot_and_restless_styles_are_given_the_benefit_of_the_dou
     plain = np.full(len(NAMES), 1.1 * PLAIN * THRESHOLD, np.float32)
     ends = [networks[1](finding, plain, replace(inside, near_end=near)) for near in (False, True)]
     assert ends[0] == ends[1], "where a cue speaks plainly the end of a shot is no reason to doubt"
+    short = networks[1](finding, plain, replace(inside, near_end=True, kin=4))
+    assert short < ends[1], "unless the shot is so short that nothing is plain"
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +232,7 @@ def test_the_network_is_told_only_of_frames_it_can_know(
         expected = [t and not (here.screening and k) for t, k in zip(there, later, strict=True)]
         assert known == expected
         assert here.near_end == (min(here.frame, 23 - here.frame) < 2)
+        assert here.kin == min(here.frame, 6) + min(23 - here.frame, 6)
     assert {here.screening for here in seen} == {True, False}
 
 

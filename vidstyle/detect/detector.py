@@ -242,6 +242,7 @@ class _Detector:
             noise=self._frames[number].sight.residual,
             screening=screening,
             near_end=self._near_end(number),
+            kin=len(self._kin(number)),
             unfounded=0.0 if screening else self._unfounded(number),
         )
 

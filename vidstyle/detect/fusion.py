@@ -20,6 +20,10 @@ every cut would be a false alarm, ..."""
 PLAIN = 1.3
 """... but not where the strongest cue, in units of the threshold, speaks as plainly. In a dozen draws of the anomaly
 bench a tenth of the large faults that were missed are found, for one good frame in 2,000."""
+SHORT = 5
+"""Frames of the same shot around one (see `Circumstances.kin`) under which the shot is so short that ..."""
+SHORT_DOUBT = 5.0
+"""... all of it is doubted, and more: it is over before it is known what is usual in it."""
 UNEASY = 0.05
 """Score from which the network is uneasy about a frame. If nothing stands out in the evidence it has no reason ..."""
 RESTLESS = 0.1
@@ -52,6 +56,8 @@ class Circumstances:
     """Whether this is the first look at it, before bad neighbours are known."""
     near_end: bool
     """Whether its shot has fewer than two frames before or after it."""
+    kin: int
+    """Frames of the same shot before and after it, up to `temporal.REACH` on either side."""
     unfounded: float
     """Share of the frames around it about which the network was uneasy for no reason that is seen in the evidence."""
 
@@ -96,7 +102,9 @@ class TrainedFusion:
             finding.seen = self._network.see(torch.from_numpy(finding.maps)[None])
         known = torch.from_numpy(numbers(scores, finding, here))[None]
         logit = float(self._network.judge(finding.seen, known))
-        if here.near_end and scores.max() < PLAIN * THRESHOLD:
+        if here.kin < SHORT:
+            logit -= SHORT_DOUBT
+        elif here.near_end and scores.max() < PLAIN * THRESHOLD:
             logit -= END_DOUBT
         doubt = RESTLESS_DOUBT * max(0.0, here.unfounded - RESTLESS)
         return max(self.score(logit - doubt), min(self.score(logit), DOUBTFUL))
