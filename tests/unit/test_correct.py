@@ -307,6 +307,21 @@ def test_two_frames_in_each_others_place_change_back_if_the_detector_says_so(tol
         assert not told or torch.equal(finished[t].picture, clean[t])
 
 
+@pytest.mark.parametrize("reason", ["displaced", "duplicate"])
+def test_another_places_picture_is_not_made_right_by_undoing_its_faults(reason: str) -> None:
+    sources = pan(30, step=4)
+    styled = [tensor(paint(s)) for s in sources]
+    styled[14] = styled[13]
+    frames = [replace(frame(t), source=tensor(sources[t]), styled=styled[t]) for t in range(30)]
+    verdict = Verdict(score=8.0, flagged=True, reasons=(reason, "color"), reference="both")
+
+    def misled(picture: Tensor) -> float:
+        return 0.001 if (picture.float() - styled[14].float()).abs().mean() < 4 else 5.0
+
+    frames[14] = replace(frames[14], verdict=verdict, judge=misled)
+    assert list(correct(frames))[14].method in ("local", "fuse", "warp")
+
+
 def _distance(clean: Tensor) -> Judge:
     """Lenient: what is wrong in most of a picture hardly counts."""
     return lambda picture: 0.2 + 0.01 * float((picture.float() - clean.float()).abs().mean())

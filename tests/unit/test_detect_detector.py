@@ -127,6 +127,10 @@ def test_two_pictures_in_each_others_place_are_displaced() -> None:
     frames = check(sources, styled)
     assert flagged(frames) == [14, 15]
     assert all("displaced" in frames[t].verdict.reasons for t in (14, 15))
+    for t, other in ((14, 15), (15, 14)):
+        judge = frames[t].judge
+        assert judge is not None
+        assert judge(tensor(styled[other])) < 1, "the same picture beside it is to be mended, too"
 
 
 def test_pictures_are_exchanged_only_between_places_that_differ_in_the_source() -> None:

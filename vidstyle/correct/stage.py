@@ -28,6 +28,10 @@ BLIND_CONFIDENCE = 0.5
 """The same where nothing but the repair itself can tell how the frame should look."""
 DISPLACED = "displaced"
 """The detector's word for a frame that came in a neighbour's place."""
+ELSEWHERE = {DISPLACED, "duplicate"}
+"""Its words for pictures of another moment ..."""
+UNDONE = ("gain", "unmix", "offset")
+"""... which nothing makes right that only undoes a fault of the frame itself."""
 
 SMALL = 0.25
 """Share of the picture under which it is tried to repair nothing but the region of a fault."""
@@ -124,9 +128,12 @@ def _mend(
     donors, made = repairs(frame, past, future)
     best, least = kept, 0.0
     mask = _surroundings(frame)
+    elsewhere = bool(set(frame.verdict.reasons[:1]) & ELSEWHERE)
     for candidate in made:
         if candidate.method == "keep":
             least = _cost(candidate, frame.verdict.score)
+            continue
+        if elsewhere and candidate.method in UNDONE:
             continue
         picture, score = _tried(frame, judge, candidate, mask)
         if score >= MARGIN * frame.verdict.score:

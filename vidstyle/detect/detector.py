@@ -104,6 +104,7 @@ class _Frame:
     """... and whether one of them has another fault."""
     alone: float | None = None
     """Score of the final judgement, before that was asked."""
+    flagged: bool = False
 
 
 def detect(
@@ -209,21 +210,23 @@ class _Detector:
     def _examiner(
         self, number: int, reference: Reference | None, without: frozenset[int] = frozenset()
     ) -> Examine:
-        frame, before, calm = self._frames[number], self._sight(number - 1), self._calm(number)
+        frame, before, calm = self._frames[number], self._frames.get(number - 1), self._calm(number)
         sight, looks, near = frame.sight, frame.looks, self._kin(number, without)
         kin = [there.looks for there in near if there.looks is not None]
         mapping = learn([there.cells for there in near])
 
         def examine(styled: Array, look: Look | None) -> Finding:
-            here = frame.cells
-            if styled is not sight.styled:
+            here, previous = frame.cells, before.sight if before else None
+            if styled is not sight.styled:  # a repair
                 here = cells(sight.source, styled, grid_size(styled))
+                if before and before.flagged:  # its picture may be this frame's own, and will be mended
+                    previous = None
             return measure(
                 styled,
                 reference,
                 mapping.unexpected(here) if mapping else np.zeros((2 * len(styled), *here.shape), np.float32),
                 calm,
-                standstill=standstill(sight, before, styled, calm.contrast),
+                standstill=standstill(sight, previous, styled, calm.contrast),
                 features=estrangement(looks.source, look, kin) if looks and look else float("nan"),
             )
 
@@ -313,7 +316,7 @@ class _Detector:
         frame.alone = score
         displaced = sure is None and frame.exchanged > EXCHANGED and not self._lopsided(frame)
         score = total(score, "displaced" if displaced and not frame.beside_gross else sure)
-        flagged = score > 1
+        flagged = frame.flagged = score > 1
         source, styled = frame.source, frame.styled
         frame.source = frame.styled = None
         assert source is not None and styled is not None
