@@ -112,6 +112,44 @@ def test_a_picture_held_through_a_dissolve_is_a_duplicate() -> None:
     assert flagged(check(sources, styled)) == [middle + 1, middle + 2, middle + 3]
 
 
+def restless(count: int, step: float = 0.3) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """A clip in a style that flickers so much that an older picture deviates no more than a good one."""
+    sources = pan(count, step=step)
+    chance = np.random.default_rng(5)
+    shades = [cv2.resize(chance.normal(0, 12, (9, 16, 1)).astype(np.float32), (192, 108)) for _ in sources]
+    styled = [paint(s) + shade[..., None] for s, shade in zip(sources, shades, strict=True)]
+    return sources, [np.clip(y, 0, 255).astype(np.uint8) for y in styled]
+
+
+def test_a_part_of_an_older_picture_is_a_duplicate_however_the_style_flickers() -> None:
+    sources, styled = restless(40)
+    assert flagged(check(sources, styled)) == []
+    clean = styled[20].copy()
+    styled[20][60:] = styled[17][60:]
+    frames = check(sources, styled)
+    assert flagged(frames) == [20]
+    verdict, judge = frames[20].verdict, frames[20].judge
+    assert verdict.reasons[0] == "duplicate"
+    assert verdict.region is not None and judge is not None
+    assert verdict.region[0] == 0 and verdict.region[2] == 192
+    assert abs(verdict.region[1] - 60) <= 12 and sum(verdict.region[1::2]) == 108
+    assert judge(tensor(styled[20])) == verdict.score
+    assert judge(tensor(clean)) < 1
+
+
+def test_a_part_that_came_too_early_is_not_held_against_the_one_whose_it_is() -> None:
+    sources = pan(40, step=4)
+    styled = [paint(s) for s in sources]
+    styled[20][60:] = styled[21][60:]
+    assert flagged(check(sources, styled)) == [20]
+
+
+def test_a_style_that_shows_every_picture_twice_is_animated_so() -> None:
+    sources, styled = restless(40)
+    twice = [styled[t - t % 2] for t in range(40)]
+    assert not any("duplicate" in frame.verdict.reasons for frame in check(sources, twice))
+
+
 def test_where_every_other_picture_is_held_that_alone_is_no_fault() -> None:
     moving, held = np.zeros(len(NAMES), np.float32), np.zeros(len(NAMES), np.float32)
     held[STANDSTILL] = 3

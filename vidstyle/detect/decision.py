@@ -337,9 +337,9 @@ def corroborated(score: float, scores: Array) -> float:
     return max(score, combine(scores) / OVERWHELMING) if score > UNDECIDED else score
 
 
-def pale(source: Array) -> bool:
-    """Whether a source, [5, h, w], shows next to nothing."""
-    return deviation(source[0]) < PALE
+def pale(picture: Array) -> bool:
+    """Whether a picture, [5, h, w], shows next to nothing."""
+    return deviation(picture[0]) < PALE
 
 
 def certain(

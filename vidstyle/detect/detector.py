@@ -14,6 +14,7 @@ from vidstyle.detect import decision
 from vidstyle.detect.analysis import CHANNELS, COLORS, analyse
 from vidstyle.detect.decision import (
     CERTAIN,
+    HELD,
     NAMES,
     PALE_DOUBT,
     SUSPICION,
@@ -29,6 +30,7 @@ from vidstyle.detect.decision import (
 from vidstyle.detect.features import Look, Looks, describe, estrangement
 from vidstyle.detect.fusion import AROUND, UNEASY, Circumstances, Fusion
 from vidstyle.detect.mapping import Cells, cells, learn
+from vidstyle.detect.repeats import LAGS, Band, pace, repeated
 from vidstyle.detect.statistics import Array, column_median, mean_difference
 from vidstyle.detect.temporal import REACH, Referee, Reference, Sight, displacement, exchange, look, tolerance
 from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
@@ -82,6 +84,10 @@ class _Frame:
     sight: Sight
     cells: Cells
     looks: Looks | None
+    pace: Array | None
+    """See `repeats.pace`; None after a cut."""
+    band: Band | None = None
+    """The part of it that shows an older picture, found at the screening."""
     reference: Reference | None = None
     spread: Array | None = None
     """Of its reference, as is `change`: see `Reference.mean_spread`."""
@@ -152,6 +158,7 @@ class _Detector:
             source, styled = (picture.planes for picture in pictures[2 * i : 2 * i + 2])
             before = self._sight(self._last)
             self._last += 1
+            sight = look(source, styled, motion, before)
             self._frames[self._last] = _Frame(
                 index=batch.source.indices[i],
                 pts=batch.source.pts[i],
@@ -161,9 +168,10 @@ class _Detector:
                 damaged=batch.source.damaged[i],
                 shot=motion.shot,
                 invalid=batch.invalid[i],
-                sight=look(source, styled, motion, before),
+                sight=sight,
                 cells=cells(source, styled, grid_size(source)),
                 looks=Looks(*looks[2 * i : 2 * i + 2]) if looks else None,
+                pace=None if before is None or sight.cut else pace(before, sight),
             )
             yield
 
@@ -205,7 +213,9 @@ class _Detector:
             cues=frame.cues,
             history=history,
         )
-        frame.suspect = frame.screening > SUSPICION or sure is not None
+        source, styled = frame.sight.source, frame.sight.styled
+        frame.band = repeated(source, styled, self._older(number), self._paces(number))
+        frame.suspect = frame.screening > SUSPICION or sure is not None or frame.band is not None
 
     def _examiner(
         self, number: int, reference: Reference | None, without: frozenset[int] = frozenset()
@@ -298,10 +308,17 @@ class _Detector:
                 reference, examine, finding = apart
                 weigh, (score, scores, _) = weigh_apart, found
 
-        def certain(styled: Array, finding: Finding, invalid: str | None) -> str | None:
-            return decision.certain(
+        animated, older, paces = (
+            self._animated(number),
+            self._older(number, unflagged=True),
+            self._paces(number),
+        )
+
+        def certain(styled: Array, finding: Finding, invalid: str | None, band: Band | None) -> str | None:
+            sure = decision.certain(
                 sight.source, styled, reference, invalid, cues=finding.cues, history=everything
             )
+            return sure or (None if band is None or animated else "duplicate")
 
         def total(score: float, sure: str | None) -> float:
             return max(score, CERTAIN if sure else 0.0) / self._threshold
@@ -310,9 +327,10 @@ class _Detector:
             analysis = analyse(picture)
             (look,) = describe([analysis.thumbnail], network) if network else (None,)
             finding = examine(analysis.planes, look)
-            return total(weigh(finding).score, certain(analysis.planes, finding, None))
+            band = repeated(sight.source, analysis.planes, older, paces)
+            return total(weigh(finding).score, certain(analysis.planes, finding, None, band))
 
-        sure = certain(sight.styled, finding, frame.invalid)
+        sure = certain(sight.styled, finding, frame.invalid, frame.band)
         frame.alone = score
         displaced = sure is None and frame.exchanged > EXCHANGED and not self._lopsided(frame)
         score = total(score, "displaced" if displaced and not frame.beside_gross else sure)
@@ -335,11 +353,43 @@ class _Detector:
                 if flagged
                 else (),
                 cues={name: float(s) / decision.THRESHOLD for name, s in zip(NAMES, scores, strict=True)},
-                region=decision.region(finding, (styled.shape[2], styled.shape[1])) if flagged else None,
+                region=self._region(frame, finding, (styled.shape[2], styled.shape[1])) if flagged else None,
                 reference="none" if reference is None else "both" if reference.both_sides else "one side",
             ),
             judge=judge if flagged else None,
         )
+
+    def _older(self, number: int, *, unflagged: bool = False) -> list[Sight]:
+        """What a frame is compared with to see whether it repeats an older one of its shot, the last first.
+
+        Not those that look worse: they came too early. `unflagged`: not what is to be mended, too.
+        """
+        here, older = self._frames[number], []
+        for n in range(number, number - LAGS, -1):
+            there = self._frames.get(n - 1)
+            if there is None or self._frames[n].sight.cut:
+                break
+            worse = there.screening > max(SUSPICION, here.screening)
+            if not worse and not (unflagged and there.flagged):
+                older.append(there.sight)
+        return older
+
+    def _paces(self, number: int) -> list[Array]:
+        return [there.pace for there in self._kin(number) if there.pace is not None]
+
+    def _animated(self, number: int) -> bool:
+        """Whether so many frames around one repeat older ones that the style is animated so; see `decision.HELD`."""
+        near = [f for n in range(number - HISTORY, number + REACH + 1) if (f := self._frames.get(n))]
+        return sum(f.band is not None for f in near) > HELD * len(near)
+
+    def _region(
+        self, frame: _Frame, finding: Finding, picture: tuple[int, int]
+    ) -> tuple[int, int, int, int] | None:
+        """Where in a picture of (width, height) pixels a flagged frame is bad; None if that is most of it."""
+        if frame.band is None:
+            return decision.region(finding, picture)
+        top, bottom = (round(share * picture[1]) for share in frame.band)
+        return (0, top, picture[0], bottom - top) if bottom - top <= decision.LOCAL * picture[1] else None
 
     def _near_end(self, number: int) -> bool:
         """Whether its shot has fewer than two frames before or after a frame."""
@@ -363,6 +413,8 @@ class _Detector:
         """Whether a frame and the next were mistaken for each other."""
         frame, following = self._frames[number], self._frames.get(number + 1)
         if following is None or frame.reference is None or following.reference is None:
+            return
+        if frame.band is not None or following.band is not None:  # an older picture, not the other's
             return
         found = exchange(frame.sight, following.sight, frame.reference, following.reference)
         for there, other in ((frame, number + 1), (following, number)):
