@@ -23,6 +23,7 @@ REASONS = (
     "duplicate",
     "invalid",
     "displaced",
+    "blocks",
 )
 """Everything that a verdict may give as a reason."""
 
@@ -371,9 +372,9 @@ def frozen(cues: Array, history: Array) -> bool:
     return bool(cues[STANDSTILL] > FROZEN and held <= HELD * len(history))
 
 
-def reasons(scores: Array, finding: Finding, sure: str | None) -> tuple[str, ...]:
-    """Names of what is wrong, the strongest first, from the evidence of a flagged frame."""
-    found = [sure] if sure else []
+def reasons(scores: Array, finding: Finding, sure: Sequence[str | None]) -> tuple[str, ...]:
+    """Names of what is wrong, the strongest first, from what is sure and the evidence of a flagged frame."""
+    found = [reason for reason in sure if reason]
     for i in np.argsort(-scores):
         if scores[i] > 0.75 * THRESHOLD or (not found and i == int(np.argmax(scores))):
             found.append(_reason(NAMES[i], finding.level))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from vidstyle.detect import decision
 from vidstyle.detect.analysis import CHANNELS, COLORS, analyse
+from vidstyle.detect.blocks import blockiness, excess
 from vidstyle.detect.decision import (
     CERTAIN,
     HELD,
@@ -84,6 +86,8 @@ class _Frame:
     sight: Sight
     cells: Cells
     looks: Looks | None
+    blocks: float
+    """See `blockiness`."""
     pace: Array | None
     """See `repeats.pace`; None after a cut."""
     band: Band | None = None
@@ -171,6 +175,7 @@ class _Detector:
                 sight=sight,
                 cells=cells(source, styled, grid_size(source)),
                 looks=Looks(*looks[2 * i : 2 * i + 2]) if looks else None,
+                blocks=blockiness(batch.pictures[i]),
                 pace=None if before is None or sight.cut else pace(before, sight),
             )
             yield
@@ -320,21 +325,25 @@ class _Detector:
             )
             return sure or (None if band is None or animated else "duplicate")
 
-        def total(score: float, sure: str | None) -> float:
-            return max(score, CERTAIN if sure else 0.0) / self._threshold
+        blocky = self._blocky(number)
+
+        def total(score: float, sure: str | None, blocks: float) -> float:
+            return max(score, CERTAIN if sure else 0.0, blocky(blocks)) / self._threshold
 
         def judge(picture: Tensor) -> float:
             analysis = analyse(picture)
             (look,) = describe([analysis.thumbnail], network) if network else (None,)
             finding = examine(analysis.planes, look)
             band = repeated(sight.source, analysis.planes, older, paces)
-            return total(weigh(finding).score, certain(analysis.planes, finding, None, band))
+            sure = certain(analysis.planes, finding, None, band)
+            return total(weigh(finding).score, sure, blockiness(picture))
 
         sure = certain(sight.styled, finding, frame.invalid, frame.band)
         frame.alone = score
         displaced = sure is None and frame.exchanged > EXCHANGED and not self._lopsided(frame)
-        score = total(score, "displaced" if displaced and not frame.beside_gross else sure)
+        score = total(score, "displaced" if displaced and not frame.beside_gross else sure, frame.blocks)
         flagged = frame.flagged = score > 1
+        known = ("displaced" if displaced else sure, "blocks" if blocky(frame.blocks) else None)
         source, styled = frame.source, frame.styled
         frame.source = frame.styled = None
         assert source is not None and styled is not None
@@ -349,9 +358,7 @@ class _Detector:
             verdict=Verdict(
                 score=score,
                 flagged=flagged,
-                reasons=decision.reasons(scores, finding, "displaced" if displaced else sure)
-                if flagged
-                else (),
+                reasons=decision.reasons(scores, finding, known) if flagged else (),
                 cues={name: float(s) / decision.THRESHOLD for name, s in zip(NAMES, scores, strict=True)},
                 region=self._region(frame, finding, (styled.shape[2], styled.shape[1])) if flagged else None,
                 reference="none" if reference is None else "both" if reference.both_sides else "one side",
@@ -360,14 +367,15 @@ class _Detector:
         )
 
     def _older(self, number: int, *, unflagged: bool = False) -> list[Sight]:
-        """What a frame is compared with to see whether it repeats an older one of its shot, the last first.
+        """What a frame is compared with to see whether it repeats an older one, the last first.
 
-        Not those that look worse: they came too early. `unflagged`: not what is to be mended, too.
+        Of the shot before, too; but not those that look worse: they came too early. `unflagged`: nor what is to be
+        mended, too.
         """
         here, older = self._frames[number], []
         for n in range(number, number - LAGS, -1):
             there = self._frames.get(n - 1)
-            if there is None or self._frames[n].sight.cut:
+            if there is None:
                 break
             worse = there.screening > max(SUSPICION, here.screening)
             if not worse and not (unflagged and there.flagged):
@@ -376,6 +384,27 @@ class _Detector:
 
     def _paces(self, number: int) -> list[Array]:
         return [there.pace for there in self._kin(number) if there.pace is not None]
+
+    def _blocky(self, number: int) -> Callable[[float], float]:
+        """What blockiness is evidence of in the place of a frame, 1.0 at the threshold; none below that.
+
+        Beyond that of the good frames around it, and beyond what the source explains.
+        """
+        frame, kin = self._frames[number], [f for f in self._kin(number) if not (f.suspect or f.flagged)]
+        around, source = [f.blocks for f in kin], frame.source
+        ahead = [f.source for f in kin if f.source is not None]
+
+        @cache
+        def explained() -> float:
+            return excess(blockiness(source), [blockiness(s) for s in ahead]) if source is not None else 0.0
+
+        def evidence(blocks: float) -> float:
+            beyond = excess(blocks, around)
+            if beyond > 1:
+                beyond -= max(0.0, explained())
+            return beyond if beyond > 1 else 0.0
+
+        return evidence
 
     def _animated(self, number: int) -> bool:
         """Whether so many frames around one repeat older ones that the style is animated so; see `decision.HELD`."""

@@ -58,7 +58,7 @@ def repeated(source: Array, styled: Array, older: Sequence[Sight], near: Sequenc
     """The part of a frame that shows an older picture, if any.
 
     source, styled  analysis planes [5, h, w] of the frame
-    older           the frames of its shot before it, at most LAGS, the last first
+    older           frames before it, at most LAGS, the last first
     near            the `pace` of the frames around it
 
     None where source or picture show next to nothing, as at the end of a fade.
