@@ -48,6 +48,8 @@ EXCHANGED = 0.53
 """How surely (see `exchange`) two pictures must have been exchanged to be called displaced. They are bad for it ..."""
 GROSS = 3.0
 """... if neither has a higher score than this: another fault may look alike, and says nothing of a neighbour."""
+EARLIEST = 2
+"""How many frames too early a picture may come."""
 LONGEST_RUN = 8
 """Bad frames in a row that are looked for."""
 CONTEXT_FRAMES = 2 * HISTORY + 2 * RECENT + REACH
@@ -369,16 +371,16 @@ class _Detector:
     def _older(self, number: int, *, unflagged: bool = False) -> list[Sight]:
         """What a frame is compared with to see whether it repeats an older one, the last first.
 
-        Of the shot before, too; but not those that look worse: they came too early. `unflagged`: nor what is to be
-        mended, too.
+        Of the shot before, too; but not one just before that looks worse: it came too early. `unflagged`: nor what is
+        to be mended, too.
         """
         here, older = self._frames[number], []
         for n in range(number, number - LAGS, -1):
             there = self._frames.get(n - 1)
             if there is None:
                 break
-            worse = there.screening > max(SUSPICION, here.screening)
-            if not worse and not (unflagged and there.flagged):
+            early = number - n < EARLIEST and there.screening > max(SUSPICION, here.screening)
+            if not early and not (unflagged and there.flagged):
                 older.append(there.sight)
         return older
 
