@@ -73,6 +73,14 @@ def test_a_run_of_bad_frames_is_found_and_its_neighbours_are_not_blamed() -> Non
     assert flagged(check(sources, styled)) == [18, 19, 20]
 
 
+def test_the_worst_neighbours_are_left_out_where_all_are_suspect() -> None:
+    sources, styled = restless(30, step=1)
+    for t in range(3, 8):
+        styled[t] = np.zeros_like(styled[t])
+    found = flagged(check(sources, styled))
+    assert set(found) >= {3, 4, 5, 6, 7} and 2 not in found
+
+
 def test_a_long_run_of_one_fault_does_not_pass_for_the_style() -> None:
     sources = pan(36, step=0.4)
     styled = [paint(s) for s in sources]

@@ -46,7 +46,7 @@ RECENT = 12
 """Frames over which the source's noise and the style's contrast are measured."""
 EXCHANGED = 0.53
 """How surely (see `exchange`) two pictures must have been exchanged to be called displaced. They are bad for it ..."""
-GROSS = 3.0
+GROSS = 2.0
 """... if neither has a higher score than this: another fault may look alike, and says nothing of a neighbour."""
 EARLIEST = 2
 """How many frames too early a picture may come."""
@@ -108,6 +108,8 @@ class _Frame:
     unfounded: bool = False
     """The fusion network was uneasy about it at the screening, but nothing stands out in the evidence."""
     suspect: bool = False
+    sure: bool = False
+    """Bad beyond doubt at the screening."""
     exchanged: float = 0.0
     """How surely it and a neighbour came in each other's place ..."""
     other: int = 0
@@ -222,7 +224,8 @@ class _Detector:
         )
         source, styled = frame.sight.source, frame.sight.styled
         frame.band = repeated(source, styled, self._older(number), self._paces(number))
-        frame.suspect = frame.screening > SUSPICION or sure is not None or frame.band is not None
+        frame.sure = sure is not None
+        frame.suspect = frame.screening > SUSPICION or frame.sure or frame.band is not None
 
     def _examiner(
         self, number: int, reference: Reference | None, without: frozenset[int] = frozenset()
@@ -301,8 +304,12 @@ class _Detector:
             return self._weigher(number, reference, history, screening=False)
 
         if suspects:
+            others = {n: self._frames[n] for n in suspects}
+            worst = frozenset(n for n, f in others.items() if f.sure or f.screening > frame.screening)
             cleaner = compare(suspects)
-            if cleaner[0] is not None or reference is None:  # a doubtful reference is better than none
+            if cleaner[0] is None and worst and worst != suspects:  # a doubtful reference is better than none
+                cleaner = compare(worst)
+            if cleaner[0] is not None or reference is None:
                 reference, examine, finding = cleaner
         weigh = weighing(reference)
         score, scores, _ = weigh(finding)
