@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from vidstyle.detect import CONTEXT_FRAMES, LOOK_AHEAD, REASONS, TrainedFusion, detect, detector
+from vidstyle.detect import CONTEXT_FRAMES, LOOK_AHEAD, REASONS, TrainedFusion, detect
 from vidstyle.detect.analysis import analyse
 from vidstyle.detect.decision import NAMES, STANDSTILL, THRESHOLD, corroborated, frozen
-from vidstyle.detect.temporal import Reference, Sight, look
+from vidstyle.detect.displaced import answer, exchanged
+from vidstyle.detect.temporal import Sight, look
 from vidstyle.frames import Batch, CheckedFrame, Motion, StyledBatch
 from vidstyle.models.load import load_features, load_fusion
 
@@ -179,48 +181,42 @@ def test_two_pictures_in_each_others_place_are_displaced() -> None:
         assert judge(tensor(styled[other])) < 1, "the same picture beside it is to be mended, too"
 
 
-def test_pictures_are_exchanged_only_between_places_that_differ_in_the_source() -> None:
-    source = pan(1)[0]
-    planes, styled = ([analyse(tensor(picture)).planes] * 2 for picture in (source, paint(source)))
-    for places in (planes, styled):
-        places[1] = places[1].copy()
-        places[1][0, 20:30, 20:30] += 30
-    height, width = planes[0].shape[1:]
-    still = np.zeros((height, width, 2), np.float32)
-    none, everywhere = np.zeros_like(planes[0]), np.ones((height, width), bool)
-    moving = Motion(still, still, cut=False, shot=0)
-
-    def certainty(first: np.ndarray, second: np.ndarray) -> float:
-        """That the styled pictures were exchanged, if the source shows these planes in their places."""
-        before = look(first, styled[1], moving, None)
-        after = look(second, styled[0], moving, before)
-        there = [
-            Reference(s, none, s, s, none, everywhere, 6, 6, *[np.zeros(5, np.float32)] * 3) for s in styled
-        ]
-        return detector.exchange(before, after, *there)
-
-    assert certainty(planes[0], planes[1]) > 0.7
-    assert certainty(planes[0], planes[0]) == 0
+def test_two_pictures_of_a_restless_style_in_each_others_place_are_displaced() -> None:
+    chance = np.random.default_rng(3)
+    sources = [np.clip(s + chance.normal(0, 3, s.shape), 0, 255).astype(np.uint8) for s in pan(30, step=0)]
+    styled = [np.clip(128 + 4.0 * (s - cv2.blur(s, (9, 9)).astype(np.float32)), 0, 255) for s in sources]
+    styled = [y.astype(np.uint8) for y in styled]
+    assert flagged(check(sources, styled)) == []
+    styled[14], styled[15] = styled[15], styled[14]
+    frames = check(sources, styled)
+    assert flagged(frames) == [14, 15]
+    assert all(frames[t].verdict.reasons[0] == "displaced" for t in (14, 15))
 
 
-def test_a_good_frame_was_not_exchanged_with_a_gross_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def screen(self: detector._Detector, number: int) -> None:
-        screened(self, number)
-        self._frames[number].screening = 0.0  # as in a long run of one fault
-
-    def exchange(first: Sight, second: Sight, *_: object) -> float:
-        return 0.9 if np.abs(first.styled - second.styled).mean() > 5 else 0.0
-
-    screened = detector._Detector._screen
-    monkeypatch.setattr(detector._Detector, "_screen", screen)
-    monkeypatch.setattr(detector, "exchange", exchange)
-    sources = pan(40, step=0.3)
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_good_frame_was_not_exchanged_with_a_spoilt_one(kind: str) -> None:
+    sources = pan(30, step=2)
     styled = [paint(s) for s in sources]
-    for t in range(14, 19):
-        styled[t] = FAULTS["darker"][0](styled[t])
-    found = flagged(check(sources, styled))
-    assert 18 in found
-    assert 19 not in found
+    styled[14] = FAULTS[kind][0](styled[14])
+    assert not any("displaced" in frame.verdict.reasons for frame in check(sources, styled))
+
+
+def test_pictures_cannot_be_called_exchanged_where_little_is_known() -> None:
+    sources = pan(8)
+    seen: list[Sight] = []
+    for s in sources:
+        still = np.zeros((108, 192, 2), np.float32)
+        planes = (analyse(tensor(picture)).planes for picture in (s, paint(s)))
+        seen.append(look(*planes, Motion(still, still, cut=False, shot=0), seen[-1] if seen else None))
+    swapped = [replace(seen[t], styled=seen[other].styled) for t, other in ((3, 4), (4, 3))]
+    usual = [answer(*seen[t : t + 2]) for t in (0, 1, 5, 6)]
+    assert exchanged(*swapped, seen[2], seen[5], usual)
+    assert exchanged(*swapped, None, seen[5], usual) and exchanged(*swapped, seen[2], None, usual)
+    assert not exchanged(*seen[3:5], seen[2], seen[5], usual)
+    assert not exchanged(*swapped, None, None, usual)
+    assert not exchanged(*swapped, seen[2], seen[5], usual[:3])
+    unlike = [a * s for a, s in zip(usual, (1, -1, 1, -1), strict=True)]
+    assert not exchanged(*swapped, seen[2], seen[5], unlike)
 
 
 def hard_clips() -> dict[str, list]:

@@ -29,12 +29,13 @@ from vidstyle.detect.decision import (
     measure,
     stands_out,
 )
+from vidstyle.detect.displaced import LEAST_CHANGE, answer, exchanged
 from vidstyle.detect.features import Look, Looks, describe, estrangement
 from vidstyle.detect.fusion import AROUND, UNEASY, Circumstances, Fusion
 from vidstyle.detect.mapping import Cells, cells, learn
 from vidstyle.detect.repeats import LAGS, Band, pace, repeated
 from vidstyle.detect.statistics import Array, column_median, mean_difference
-from vidstyle.detect.temporal import REACH, Referee, Reference, Sight, displacement, exchange, look, tolerance
+from vidstyle.detect.temporal import REACH, Referee, Reference, Sight, displacement, look, tolerance
 from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
 from vidstyle.models.features import FeatureNetwork
 
@@ -44,10 +45,6 @@ HISTORY = 30
 """Frames before one that tell what is usual."""
 RECENT = 12
 """Frames over which the source's noise and the style's contrast are measured."""
-EXCHANGED = 0.53
-"""How surely (see `exchange`) two pictures must have been exchanged to be called displaced. They are bad for it ..."""
-GROSS = 2.0
-"""... if neither has a higher score than this: another fault may look alike, and says nothing of a neighbour."""
 EARLIEST = 2
 """How many frames too early a picture may come."""
 LONGEST_RUN = 8
@@ -73,7 +70,7 @@ class Weighed(NamedTuple):
 Weigh = Callable[[Finding], Weighed]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Frame:
     """One frame on its way through the detector."""
 
@@ -92,6 +89,8 @@ class _Frame:
     """See `blockiness`."""
     pace: Array | None
     """See `repeats.pace`; None after a cut."""
+    answer: Array | None
+    """See `displaced.answer`, since the frame before; None after a cut and where the source hardly changed."""
     band: Band | None = None
     """The part of it that shows an older picture, found at the screening."""
     reference: Reference | None = None
@@ -110,14 +109,8 @@ class _Frame:
     suspect: bool = False
     sure: bool = False
     """Bad beyond doubt at the screening."""
-    exchanged: float = 0.0
-    """How surely it and a neighbour came in each other's place ..."""
-    other: int = 0
-    """... which one that is, ..."""
-    beside_gross: bool = False
-    """... and whether one of them has another fault."""
-    alone: float | None = None
-    """Score of the final judgement, before that was asked."""
+    displaced: bool = False
+    """It and a neighbour came in each other's place."""
     flagged: bool = False
 
 
@@ -181,6 +174,7 @@ class _Detector:
                 looks=Looks(*looks[2 * i : 2 * i + 2]) if looks else None,
                 blocks=blockiness(batch.pictures[i]),
                 pace=None if before is None or sight.cut else pace(before, sight),
+                answer=_answer(before, sight),
             )
             yield
 
@@ -348,11 +342,10 @@ class _Detector:
             return total(weigh(finding).score, sure, blockiness(picture))
 
         sure = certain(sight.styled, finding, frame.invalid, frame.band)
-        frame.alone = score
-        displaced = sure is None and frame.exchanged > EXCHANGED and not self._lopsided(frame)
-        score = total(score, "displaced" if displaced and not frame.beside_gross else sure, frame.blocks)
+        sure = "displaced" if frame.displaced else sure
+        score = total(score, sure, frame.blocks)
         flagged = frame.flagged = score > 1
-        known = ("displaced" if displaced else sure, "blocks" if blocky(frame.blocks) else None)
+        known = (sure, "blocks" if blocky(frame.blocks) else None)
         source, styled = frame.source, frame.styled
         frame.source = frame.styled = None
         assert source is not None and styled is not None
@@ -448,23 +441,25 @@ class _Detector:
         return frozenset(n for run in runs for n in run if n != number and abs(n - number) <= REACH)
 
     def _compare_with_next(self, number: int) -> None:
-        """Whether a frame and the next were mistaken for each other."""
-        frame, following = self._frames[number], self._frames.get(number + 1)
-        if following is None or frame.reference is None or following.reference is None:
-            return
-        if frame.band is not None or following.band is not None:  # an older picture, not the other's
-            return
-        found = exchange(frame.sight, following.sight, frame.reference, following.reference)
-        for there, other in ((frame, number + 1), (following, number)):
-            if found > there.exchanged:
-                there.exchanged, there.other = found, other
-                there.beside_gross = max(frame.screening, following.screening) > GROSS
-
-    def _lopsided(self, frame: _Frame) -> bool:
-        """Whether one of two frames is gross and the other good: two that were exchanged are alike bad."""
-        other = self._frames[frame.other]
-        scores = [there.screening if there.alone is None else there.alone for there in (frame, other)]
-        return min(scores) <= self._threshold and max(scores) > GROSS
+        """Whether a frame and the next came in each other's place."""
+        first, second = self._frames[number], self._frames.get(number + 1)
+        if second is None or second.sight.cut or first.band is not None or second.band is not None:
+            return  # what shows an older picture does not show the other's
+        before = None if first.sight.cut else self._frames.get(number - 1)
+        after = self._frames.get(number + 2)
+        usual = [
+            there.answer
+            for there in self._kin(number)
+            if there.answer is not None and there not in (first, second, after)
+        ]
+        if exchanged(
+            first.sight,
+            second.sight,
+            before.sight if before else None,
+            after.sight if after and not after.sight.cut else None,
+            usual,
+        ):
+            first.displaced = second.displaced = True
 
     def _recent(self, number: int) -> list[_Frame]:
         return [
@@ -508,6 +503,12 @@ class _Detector:
             if f and f.cues is not None and not f.sight.still and not (trusted and f.suspect)
         ]
         return np.array(rows, np.float32).reshape(-1, len(NAMES))
+
+
+def _answer(before: Sight | None, here: Sight) -> Array | None:
+    if before is None or here.cut or mean_difference(here.source[:1], before.source[:1]) < LEAST_CHANGE:
+        return None
+    return answer(before, here)
 
 
 def standstill(here: Sight, before: Sight | None, styled: Array, contrast: Array) -> float:

@@ -23,20 +23,6 @@ LEAST_SUPPORT = 0.1
 """A reference for less of the frame than this is none."""
 LEAST_OVERLAP = 0.25
 """A neighbour that matches less of the source than this is not used."""
-CLEARLY_APART = 1.5
-"""Grey levels, summed over the colours, by which a pixel must differ between two places in a video, beyond what its
-neighbours differ there, to tell whose picture it is."""
-LEAST_APART = 50
-"""Pixels of which that must be true ..."""
-CHANCE = 0.3
-"""... and what is taken from the certainty if they are no more: few may agree by chance."""
-LIKE_SOURCE = 0.45
-"""Cosine, either way, between what differs there in the styled pictures' places and in the source, at least, ..."""
-FEW_APART = 200
-"""... unless so many pixels are apart. Exchanged pictures of 36 clips have 0.54 or more, or (in a pencil style) more
-pixels, but for one; good frames beside repeats of an older picture have 0.37 and 143 at most."""
-DISPLACED = (0.6, 1.6)
-"""How far, where 1 is all the way, a picture lies towards the place of another that it was exchanged with."""
 TOLERANCES = (6.0, 16.0)
 """Grey levels by which the source may differ from a warped neighbour, in clean and in very noisy sources."""
 
@@ -283,36 +269,6 @@ def _range(stack: Array, valid: Mask, work: Array) -> tuple[Array, Array]:
         np.minimum(lowest, np.add(layer, exile, out=work[0]), out=lowest)
         np.maximum(highest, np.subtract(layer, exile, out=work[0]), out=highest)
     return lowest, highest
-
-
-def exchange(first: Sight, second: Sight, at_first: Reference, at_second: Reference) -> float:
-    """How surely two styled pictures came in each other's place, from 0 to 1.
-
-    Where the two places look clearly different, each picture's deviation from its own place is projected on the way
-    to the other's: the share of its energy that lies on that way, the lesser of both pictures. 0 unless both went about
-    the whole way, and where it cannot be told: near the ends of a shot, where the places look too much alike, or differ
-    in little that is not different in the source.
-    """
-    if not (at_first.both_sides and at_second.both_sides) or second.cut:
-        return 0.0
-    way = at_second.styled[COLORS] - at_first.styled[COLORS]
-    doubt = at_first.spread[COLORS].sum(0) + at_second.spread[COLORS].sum(0)
-    clear = at_first.supported & at_second.supported & (np.abs(way).sum(0) > CLEARLY_APART + doubt)
-    if (count := np.count_nonzero(clear)) < LEAST_APART:
-        return 0.0
-    way = way[:, clear]
-    moved = (second.source[COLORS] - first.source[COLORS])[:, clear]
-    alike = abs(float((way * moved).sum())) > LIKE_SOURCE * float(np.linalg.norm(way) * np.linalg.norm(moved))
-    if count < FEW_APART and not alike:
-        return 0.0
-    shares = []
-    for picture, reference, sign in ((first, at_first, 1), (second, at_second, -1)):
-        deviation = picture.styled[COLORS][:, clear] - reference.styled[COLORS][:, clear]
-        along = sign * float((deviation * way).sum())
-        if not DISPLACED[0] < along / float((way * way).sum()) < DISPLACED[1]:
-            return 0.0
-        shares.append(along**2 / float((way * way).sum() * (deviation * deviation).sum()))
-    return min(shares) - CHANCE * (LEAST_APART / count) ** 0.5
 
 
 def displacement(before: Sight, here: Sight) -> float:
