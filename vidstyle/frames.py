@@ -146,7 +146,7 @@ class Verdict:
     """0 is perfect, 1.0 the threshold; finite."""
     flagged: bool
     reasons: tuple[str, ...] = ()
-    """Of report.REASONS, the strongest first."""
+    """Of detect.REASONS, the strongest first."""
     cues: Mapping[str, float] = field(default_factory=dict)
     region: tuple[int, int, int, int] | None = None
     """x, y, width, height in pixels of the picture, where the fault is local."""
