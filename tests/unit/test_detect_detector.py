@@ -240,13 +240,15 @@ def test_pictures_cannot_be_called_exchanged_where_little_is_known() -> None:
         seen.append(look(*planes, Motion(still, still, cut=False, shot=0), seen[-1] if seen else None))
     swapped = [replace(seen[t], styled=seen[other].styled) for t, other in ((3, 4), (4, 3))]
     usual = [answer(*seen[t : t + 2]) for t in (0, 1, 5, 6)]
-    assert exchanged(*swapped, seen[2], seen[5], usual)
-    assert exchanged(*swapped, None, seen[5], usual) and exchanged(*swapped, seen[2], None, usual)
-    assert not exchanged(*seen[3:5], seen[2], seen[5], usual)
-    assert not exchanged(*swapped, None, None, usual)
-    assert not exchanged(*swapped, seen[2], seen[5], usual[:3])
+    right, wrong = (answer(*pair) for pair in (seen[3:5], swapped))
+    assert exchanged(*swapped, seen[2], seen[5], found=wrong, usual=usual)
+    assert exchanged(*swapped, None, seen[5], found=wrong, usual=usual)
+    assert exchanged(*swapped, seen[2], None, found=wrong, usual=usual)
+    assert not exchanged(*seen[3:5], seen[2], seen[5], found=right, usual=usual)
+    assert not exchanged(*swapped, None, None, found=wrong, usual=usual)
+    assert not exchanged(*swapped, seen[2], seen[5], found=wrong, usual=usual[:3])
     unlike = [a * s for a, s in zip(usual, (1, -1, 1, -1), strict=True)]
-    assert not exchanged(*swapped, seen[2], seen[5], unlike)
+    assert not exchanged(*swapped, seen[2], seen[5], found=wrong, usual=unlike)
 
 
 def hard_clips() -> dict[str, list]:

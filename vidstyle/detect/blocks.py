@@ -6,6 +6,7 @@ picture itself instead of its spectrum.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import median
 
@@ -48,8 +49,8 @@ def blockiness(picture: Tensor) -> float:
 def _log_ratio(changes: Array, calm: float) -> float:
     """From the mean change from each row or column to the next."""
     whole = len(changes) // BLOCK * BLOCK
-    *within, across = changes[:whole].reshape(-1, BLOCK).mean(0)
-    return float(np.log((across + calm) / (np.median(within) + calm)))
+    *within, across = changes[:whole].reshape(-1, BLOCK).mean(0).tolist()
+    return math.log((across + calm) / (median(within) + calm))
 
 
 def excess(here: float, around: Sequence[float]) -> float:

@@ -460,7 +460,7 @@ class _Detector:
     def _compare_with_next(self, number: int) -> None:
         """Whether a frame and the next came in each other's place."""
         first, second = self._frames[number], self._frames.get(number + 1)
-        if second is None or second.sight.cut or first.band is not None or second.band is not None:
+        if second is None or second.answer is None or first.band is not None or second.band is not None:
             return  # what shows an older picture does not show the other's
         before = None if first.sight.cut else self._frames.get(number - 1)
         after = self._frames.get(number + 2)
@@ -474,7 +474,8 @@ class _Detector:
             second.sight,
             before.sight if before else None,
             after.sight if after and not after.sight.cut else None,
-            usual,
+            found=second.answer,
+            usual=usual,
         ):
             first.displaced = second.displaced = True
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vidstyle.detect.statistics import Array
+from vidstyle.detect.statistics import Array, column_median
 from vidstyle.detect.temporal import Sight
 
 STYLED, SOURCE = [0, 3], [0, 3, 4]
@@ -56,17 +56,26 @@ def _changes(before: Array, here: Array) -> Array:
 
 
 def exchanged(
-    first: Sight, second: Sight, before: Sight | None, after: Sight | None, usual: Sequence[Array]
+    first: Sight,
+    second: Sight,
+    before: Sight | None,
+    after: Sight | None,
+    *,
+    found: Array,
+    usual: Sequence[Array],
 ) -> bool:
     """Whether the styled pictures of two frames in a row came in each other's place.
 
     before, after  the frames around the two; None where the shot ends
+    found          the `answer` from the first to the second
     usual          the `answer`s from frame to frame near by, of which neither picture is part
     """
     if len(usual) < LEAST_NEAR or (before is None and after is None):
         return False
-    middle = np.median(usual, 0)
-    spread = 1.4826 * np.median(np.abs(np.array(usual) - middle), 0) + CHANCE
+    middle = column_median(usual)
+    if found @ middle >= 0:  # most pairs: it costs nothing to see that they are right
+        return False
+    spread = 1.4826 * column_median([np.abs(there - middle) for there in usual]) + CHANCE
     strength = float(np.linalg.norm(middle / spread))
     if strength < LEAST_STRENGTH:
         return False
@@ -76,7 +85,7 @@ def exchanged(
         """1 for the usual answer, -1 for its reverse."""
         return float(_answer(picture, place, next_picture, next_place) @ weight)
 
-    between = agreement(first, first, second, second)
+    between = float(found @ weight)
     if between > -REVERSED:
         return False
     restored = [-between]
