@@ -177,6 +177,13 @@ def test_a_part_of_an_older_picture_is_a_duplicate_however_the_style_flickers() 
     assert judge(tensor(clean)) < 1
 
 
+def test_a_run_of_frames_with_a_part_of_an_older_picture_is_found_from_its_first_on() -> None:
+    sources, styled = restless(40)
+    for t in range(20, 24):
+        styled[t][60:] = styled[19][60:]
+    assert flagged(check(sources, styled)) == [20, 21, 22, 23]
+
+
 def test_a_part_that_came_too_early_is_not_held_against_the_one_whose_it_is() -> None:
     sources = pan(40, step=4)
     styled = [paint(s) for s in sources]

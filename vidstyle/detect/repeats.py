@@ -23,9 +23,13 @@ TILES = (16, 9)
 LEAST_NEAR = 4
 """Frames that must tell how much the tiles usually change."""
 LIVELY = 0.6
-"""Grey levels by which a tile must change from frame to frame, in three of four frames, to say anything."""
+"""Grey levels by which a tile must change from frame to frame, in all but RESTING of the frames, to say anything."""
+RESTING = 0.4
+"""Less than half: some styles show every picture twice. More than a third: a run of five may be bad."""
 HELD = (0.15, 0.1)
-"""Grey levels, and share of that change, by which a tile that is shown again may differ."""
+"""Grey levels, and share of that change, by which a tile that is shown again may differ ..."""
+MOST_HELD = 0.6
+"""... and at most: other faults near by may well be changes of a hundred."""
 SOURCE_LIVELY = (0.2, 0.6)
 """Grey levels, and share of its usual change, by which the source must differ there."""
 WHOLE = 0.9
@@ -65,13 +69,14 @@ def repeated(source: Array, styled: Array, older: Sequence[Sight], near: Sequenc
     """
     if not older or len(near) < LEAST_NEAR or pale(source) or pale(styled):
         return None
-    usual = np.sort(np.stack(near), 0)
-    usual_styled, usual_source = usual[len(near) // 4, 0], usual[len(near) // 2, 1]
+    ordered = np.sort(np.stack(near), 0)
+    usual_styled, usual_source = ordered[int(RESTING * len(near)), 0], ordered[len(near) // 2, 1]
     lively = usual_styled > LIVELY
     if np.count_nonzero(lively) < LEAST_TILES:
         return None
     found: tuple[int, Band] | None = None
-    held = changes([there.styled[0] for there in older], styled[0]) < HELD[0] + HELD[1] * usual_styled
+    allowed = np.minimum(HELD[0] + HELD[1] * usual_styled, MOST_HELD)
+    held = changes([there.styled[0] for there in older], styled[0]) < allowed
     for there, same in zip(older, held, strict=True):
         if np.count_nonzero(same & lively) < LEAST_TILES:
             continue
