@@ -401,16 +401,18 @@ class _Detector:
         """
         frame, kin = self._frames[number], [f for f in self._kin(number) if not (f.suspect or f.flagged)]
         around, source = [f.blocks for f in kin], frame.source
-        ahead = [f.source for f in kin if f.source is not None]
+        ahead = [(f.blocks, f.source) for f in kin if f.source is not None]
 
         @cache
-        def explained() -> float:
-            return excess(blockiness(source), [blockiness(s) for s in ahead]) if source is not None else 0.0
+        def explained() -> tuple[float, list[float]]:
+            own = blockiness(source) if source is not None else 0.0
+            return own, [blocks - blockiness(there) for blocks, there in ahead]
 
         def evidence(blocks: float) -> float:
             beyond = excess(blocks, around)
             if beyond > 1:
-                beyond -= max(0.0, explained())
+                own, others = explained()
+                beyond = min(beyond, excess(blocks - own, others))
             return beyond if beyond > 1 else 0.0
 
         return evidence
