@@ -54,6 +54,14 @@ REST = (3e-6, 5e-6)
 """Direction (as a double angle) and strength of the strokes where the picture itself has no direction at all."""
 STILL = 0.03
 """Motion under this many grid pixels a frame is taken for none, so that noise in the flow moves no stroke."""
+AT_REST = 0.05, 0.3
+"""The camera stands still where so slow a motion, in grid pixels a frame, is that of this share of the corners (of
+eight clips three to nine tenths, and less than one twentieth where it moves). Then nothing moves where the picture does
+not change: on plain walls flow is noise, and would knead the strokes."""
+CORNER = 1e-4
+"""Smaller eigenvalue of the structure tensor at which a place counts half as a corner."""
+NOISE = 3.0, 1 / 255
+"""A change of luma above this many times its median, plus this much, is no noise."""
 SAME = 2.0
 """Distance in pixels at which two readings of the noise become independent."""
 TORN = 4.0
@@ -190,6 +198,25 @@ def _structure_tensor(luma: Tensor) -> Tensor:
     return torch.cat((gx * gx, gy * gy, gx * gy), 1)
 
 
+def _at_rest(flow: Tensor, tensor: Tensor) -> bool:
+    """Whether the camera stands still, from flow [2, rows, columns] and structure tensor [3, rows, columns]."""
+    slow, share = AT_REST
+    half, product = (tensor[0] + tensor[1]) / 2, tensor[0] * tensor[1] - tensor[2] ** 2
+    smaller = half - (half * half - product).clamp_min(0).sqrt()
+    corners = smaller / (smaller + CORNER)
+    still = corners * (flow.square().sum(0) < slow**2)
+    return bool(still.sum() > share * corners.sum())
+
+
+def _changing(difference: Tensor) -> Tensor:
+    """Where a picture changes, 0 to 1 [rows, columns], and near by; from the difference of luma [2 rows, 2 columns]."""
+    change = F.avg_pool2d(difference.abs()[None], 2)
+    times, more = NOISE
+    near = F.max_pool2d(F.avg_pool2d(change, 3, 1, 1), 7, 1, 3)
+    near = F.avg_pool2d(near, 5, 1, 2, count_include_pad=False)[0]
+    return (near / (times * change.median() + more) - 1).clamp(0, 1)
+
+
 def _contrast(shift: Tensor, share: Tensor, same: float) -> Tensor:
     """What makes up for the contrast lost where two readings of the noise are mixed, [rows, columns].
 
@@ -260,6 +287,7 @@ class StrokeField:
         self._fine = _Layer(size, 1, brush, origin, self.device)
         self._broad = _Layer(size, 2, 2 * brush, origin, self.device)
         self._state: Tensor | None = None
+        self._luma: Tensor | None = None
 
     def __call__(self, frames: Tensor, motion: Sequence[Motion], indices: Sequence[int]) -> Tensor:
         """Planes of `frames` (float [T, 3, H, W], RGB in [0, 1]), in presentation order: float32 [T, planes, H, W].
@@ -274,12 +302,17 @@ class StrokeField:
     def _next(self, frame: Tensor, motion: Motion, index: int) -> Tensor:
         back = torch.from_numpy(motion.back).permute(2, 0, 1).to(self.device)
         grid = (back.shape[1] + 1) // 2, (back.shape[2] + 1) // 2
-        tensor = self._tensor(frame, grid)
-        if self._state is None or motion.cut:
+        small = _averaged(frame, (2 * grid[0], 2 * grid[1]))
+        luma = sum(weight * plane for weight, plane in zip(_LUMA, small, strict=True))
+        tensor = _gauss(F.avg_pool2d(_structure_tensor(luma[None, None])[0], 2), TENSOR_SIGMA)
+        before, self._luma = self._luma, luma
+        if self._state is None or before is None or motion.cut:
             still = torch.zeros_like(tensor[:2])
             self._state = torch.cat((still, tensor, still, tensor))
         else:
             back = _averaged(back, grid) * (grid[1] / back.shape[2])
+            if _at_rest(back, tensor):
+                back = back * _changing(luma - before)
             self._state = self._carried(self._state, back, tensor)
         phase = index % PERIOD
         for layer in (0, 1):
@@ -287,12 +320,6 @@ class StrokeField:
                 self._state[5 * layer : 5 * layer + 2] = 0
                 self._state[5 * layer + 2 : 5 * layer + 5] = tensor
         return self._planes(frame, self._state[:5], self._state[5:], 1 - abs(2 * phase / PERIOD - 1))
-
-    def _tensor(self, frame: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Structure tensor [3, rows, columns] of a frame [3, H, W]."""
-        small = _averaged(frame, (2 * grid[0], 2 * grid[1]))
-        luma = sum(weight * plane for weight, plane in zip(_LUMA, small, strict=True))
-        return _gauss(F.avg_pool2d(_structure_tensor(luma[None, None])[0], 2), TENSOR_SIGMA)
 
     def _carried(self, state: Tensor, back: Tensor, tensor: Tensor) -> Tensor:
         """Both layers moved along the source by `back` [2, rows, columns], in pixels of their grid, and updated."""

@@ -89,6 +89,37 @@ def test_noise_in_the_flow_of_a_still_picture_moves_nothing() -> None:
     torch.testing.assert_close(fields[-1], fields[0], atol=2e-3, rtol=0)
 
 
+def test_where_the_camera_stands_still_only_what_changes_moves() -> None:
+    """A thing that moves before a still wall carries its strokes along; flow that wavers on the wall moves none."""
+    wavering = torch.from_numpy(np.random.default_rng(2).normal(0, 1, (2, HEIGHT // 16, WIDTH // 16)))
+    wavering = torch.nn.functional.interpolate(wavering.float()[None], (HEIGHT, WIDTH), mode="bicubic")[0]
+    wall = scene()
+    wall[..., : HEIGHT // 3, :] = 0.5
+    frames, flows = [], []
+    for step in range(6):
+        frame, back = wall.clone(), torch.zeros(2, HEIGHT, WIDTH)
+        back[:, : HEIGHT // 3] = (1 if step % 2 else -1) * wavering[:, : HEIGHT // 3]
+        frame[..., 64:, 2 * step : 48 + 2 * step] = scene(100)[..., 64:, :48]
+        back[0, 64:, 2 * step : 48 + 2 * step] = -2
+        frames.append(frame)
+        flows.append(back.permute(1, 2, 0).numpy())
+    motions = [Motion(back, -back, i == 0, 0) for i, back in enumerate(flows)]
+    planes = StrokeField(SIZE)(torch.cat(frames), motions, range(6))
+    torch.testing.assert_close(planes[5, :, :24], planes[0, :, :24], atol=0.1, rtol=0)
+    carried, before = planes[5, 0, 72:92, 18:50], planes[0, 0, 72:92, 8:40]
+    assert torch.corrcoef(torch.stack((carried.flatten(), before.flatten())))[0, 1] > 0.8
+
+
+def test_where_the_camera_moves_plain_parts_move_too() -> None:
+    wall = [scene(4 * step) for step in range(4)]
+    for frame in wall:
+        frame[..., : HEIGHT // 2, :] = 0.5
+    motions = [motion(cut=True), *(motion(4.0) for _ in range(3))]
+    planes = StrokeField(SIZE)(torch.cat(wall), motions, range(4))
+    here, before = planes[3, 0, 4:36, 8:-24], planes[0, 0, 4:36, 20:-12]
+    assert torch.corrcoef(torch.stack((here.flatten(), before.flatten())))[0, 1] > 0.8
+
+
 def test_strokes_travel_with_the_picture() -> None:
     """A pan of 3 pixels a frame: the field moves by 3 pixels, where a field fixed to the screen would not at all."""
     count, step = 12, 3
