@@ -74,6 +74,8 @@ STRIP = 96
 STROKES = "strokes"
 TEXTURES = {"hatch": 3.0, "crosshatch": 3.0, "paper": 2.0, "blotches": 24.0}
 """The other planes, and the distance in pixels at which two readings of one become independent."""
+MARKS_SAME = 3.0
+"""That distance for the marks of a picture."""
 LINES = "lines"
 LINE_SIGMA = 0.8
 """Deviation of the narrower Gauss filter of the line map, pixels ..."""
@@ -117,11 +119,11 @@ def stroke_table(device: torch.device) -> Tensor:
     return pairs.to(device).contiguous(memory_format=torch.channels_last)
 
 
-def texture_table(names: Sequence[str], device: torch.device) -> Tensor:
-    """The planes called `names` (of TEXTURES): float32 [1, len(names), TABLE + 1, TABLE + 1], channels_last.
+def texture_table(names: Sequence[str], marks: Sequence[Tensor], device: torch.device) -> Tensor:
+    """The planes called `names` (of TEXTURES) and marks: float32 [1, planes, TABLE + 1, TABLE + 1], channels_last.
 
-    Each is noise with a spectrum of its own, mean 0, deviation 1, periodic; one row and column are repeated for
-    interpolation.
+    Those with a name are noise with a spectrum of its own, mean 0, deviation 1, periodic; one row and column are
+    repeated for interpolation.
     """
     fy, fx = torch.meshgrid(torch.fft.fftfreq(TABLE), torch.fft.rfftfreq(TABLE), indexing="ij")
     frequency = (fx**2 + fy**2).sqrt()
@@ -134,7 +136,7 @@ def texture_table(names: Sequence[str], device: torch.device) -> Tensor:
         spectrum[0, 0] = 0
         plane = torch.fft.irfft2(spectrum, s=(TABLE, TABLE))
         planes.append(plane / plane.std())
-    table = F.pad(torch.stack(planes)[None], (0, 1, 0, 1), mode="circular")
+    table = F.pad(torch.stack((*planes, *marks))[None], (0, 1, 0, 1), mode="circular")
     return table.to(device).contiguous(memory_format=torch.channels_last)
 
 
@@ -260,6 +262,7 @@ class StrokeField:
     device  of the frames that will come and of the fields
     origin  where in the noise picture the top left corner lies (training draws it at random)
     planes  which guide planes: of STROKES, LINES and TEXTURES, in this order; none for styles without guides
+    marks   tables of further planes, after those: periodic float32 [TABLE, TABLE], mean 0, deviation 1
 
     Raises ValueError for planes that do not exist or come in another order.
     """
@@ -273,6 +276,7 @@ class StrokeField:
         device: torch.device | str = "cpu",
         origin: tuple[float, float] = (0.0, 0.0),
         planes: Sequence[str] = (STROKES,),
+        marks: Sequence[Tensor] = (),
     ) -> None:
         self.size = size
         self.device = torch.device(device)
@@ -282,7 +286,10 @@ class StrokeField:
         if tuple(planes) != order:
             raise ValueError(f"guide planes are some of {(STROKES, LINES, *TEXTURES)}, in this order")
         self._table = stroke_table(self.device) if self._strokes_wanted else torch.empty(0)
-        self._texture_table = texture_table(self._textures, self.device) if self._textures else torch.empty(0)
+        self._sames = [TEXTURES[name] for name in self._textures] + [MARKS_SAME] * len(marks)
+        self._texture_table = (
+            texture_table(self._textures, marks, self.device) if self._sames else torch.empty(0)
+        )
         brush = min(max(min(size) / BRUSH_GROWS_FROM, 1.0), LARGEST_BRUSH)
         self._fine = _Layer(size, 1, brush, origin, self.device)
         self._broad = _Layer(size, 2, 2 * brush, origin, self.device)
@@ -294,7 +301,7 @@ class StrokeField:
 
         Mean 0, deviation about 1. `motion` and `indices` (counted over the whole file) belong to the frames.
         """
-        if not self._strokes_wanted and not self._textures:
+        if not self._strokes_wanted and not self._sames:
             lines = [self._line_map(frame) for frame in frames] if self._lines_wanted else []
             return torch.stack(lines) if lines else frames.new_zeros((len(frames), 0, *frames.shape[2:]))
         return torch.cat([self._next(frames[i], motion[i], indices[i]) for i in range(len(indices))])
@@ -354,7 +361,7 @@ class StrokeField:
             planes.append(self._stroke_plane(tensor, shift, share, whole[0] + whole[1]))
         if self._lines_wanted:
             planes.append(self._line_map(frame))
-        if self._textures:
+        if self._sames:
             planes.append(self._texture_planes(shift, share, whole[0] + whole[1]))
         return torch.cat(planes)[None]
 
@@ -399,7 +406,7 @@ class StrokeField:
     def _texture_planes(self, shift: Tensor, share: Tensor, whole: Tensor) -> Tensor:
         """The textures [C, H, W]; for the arguments see `_stroke_plane`."""
         layer = self._fine
-        gain = [whole * _contrast(shift, share, TEXTURES[name] * layer.scale) for name in self._textures]
+        gain = [whole * _contrast(shift, share, same * layer.scale) for same in self._sames]
         maps = _resized(
             torch.cat((shift, share[None], *(g[None] for g in gain))), (len(layer.y), len(layer.x))
         )

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from vidstyle.guides import LINES, STROKES, TEXTURES
 from vidstyle.models.any_style import LONGEST, AnyStyle
-from vidstyle.models.blend import Blend, PaintNetwork
+from vidstyle.models.blend import Blend, Painting, PaintNetwork
 from vidstyle.models.generator import Generator
 from vidstyle.models.load import load
+from vidstyle.models.marked import Marked
 from vidstyle.models.marks import Strength, liveliness_of
 from vidstyle.models.palette import Colours, colours_of, recolour, transfer
+from vidstyle.models.quilt import texture_of
 from vidstyle.pictures import SMALLEST_STYLE, read_style_picture
 from vidstyle.styles import Part, Style
 
@@ -42,18 +44,16 @@ def painting_network(style: Style, frames: Callable[[], Sequence[NDArray[np.uint
         return networks[0]
     planes = guides_of(style)
     places = [[planes.index(plane) for plane in part.entry.guides] for part in style.parts]
-    blend = Blend(list(zip(networks, places, strict=True)), [part.share for part in style.parts])
+    blend = Blend(list(zip(networks, places, strict=True)), len(planes), [part.share for part in style.parts])
     return blend.eval().requires_grad_(False)
 
 
-def _network(part: Part, frames: Callable[[], Sequence[NDArray[np.uint8]]]) -> Generator:
+def _network(part: Part, frames: Callable[[], Sequence[NDArray[np.uint8]]]) -> Painting:
     network = load(part.entry)
     if isinstance(network, AnyStyle):
         assert part.picture is not None
-        picture = fitted(read_style_picture(part.picture))
-        wanted = colours_of([picture])
-        network = network.painter(as_tensor(picture), strength(frames(), wanted))
-    elif part.entry.colours is not None:
+        return _picture_network(network, fitted(read_style_picture(part.picture)), frames())
+    if part.entry.colours is not None:
         wanted = Colours(*(np.asarray(values) for values in part.entry.colours))
     else:
         assert isinstance(network, Generator)
@@ -61,6 +61,20 @@ def _network(part: Part, frames: Callable[[], Sequence[NDArray[np.uint8]]]) -> G
     assert isinstance(network, Generator)
     recolour(network, *transfer(colours_of(frames()), wanted))
     return network
+
+
+def _picture_network(
+    network: AnyStyle, picture: NDArray[np.uint8], frames: Sequence[NDArray[np.uint8]]
+) -> Painting:
+    """The painter of a picture [H, W, 3] for a film that has these frames."""
+    wanted, texture = colours_of([picture]), texture_of(picture)
+    film = strength(frames, wanted)
+    if texture is not None:  # which fills what is calmer than the picture: the network need not
+        own = liveliness_of([picture]).in_colours(np.eye(3))
+        film = Strength(np.maximum(film.overall, own.overall), np.maximum(film.calm, own.calm))
+    painter = network.painter(as_tensor(picture), film)
+    recolour(painter, *transfer(colours_of(frames), wanted))
+    return painter if texture is None else Marked(painter, texture).eval().requires_grad_(False)
 
 
 def strength(frames: Sequence[NDArray[np.uint8]], wanted: Colours) -> Strength:

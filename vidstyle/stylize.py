@@ -87,7 +87,7 @@ class Painter:
         self._fast = _in_precision(self._exact, choice.dtype)
         self._choice = choice
         self._look = look or Look()
-        self._field = StrokeField(size, choice.device, planes=guides)
+        self._field = StrokeField(size, choice.device, planes=guides, marks=network.marks)
         self._guides: OrderedDict[int, Tensor] = OrderedDict()
         self._together: int | None = None
         self._tile = tile

@@ -210,7 +210,7 @@ ALL_PLANES = (STROKES, LINES, *TEXTURES)
 
 
 def test_textures_are_noise_with_a_grain_of_their_own() -> None:
-    table = texture_table(tuple(TEXTURES), torch.device("cpu"))[0]
+    table = texture_table(tuple(TEXTURES), (), torch.device("cpu"))[0]
     torch.testing.assert_close(
         table[:, :TABLE, :TABLE].std((1, 2)), torch.ones(len(TEXTURES)), atol=1e-3, rtol=0
     )

@@ -114,8 +114,8 @@ def test_a_picture_is_a_style(picture: Path) -> None:
 
     network = painters.painting_network(style, frames)
     assert asked == [1]
-    planes = painters.guides_of(style)
-    frames, guides = torch.rand(1, 3, 32, 48), torch.zeros(1, len(planes), 32, 48)
+    planes = len(painters.guides_of(style)) + len(network.marks)
+    frames, guides = torch.rand(1, 3, 32, 48), torch.zeros(1, planes, 32, 48)
     with torch.inference_mode():
         painted = network(frames, guides)
     assert torch.isfinite(painted).all()
@@ -128,7 +128,7 @@ def test_two_pictures_paint_differently_and_are_told_apart(picture: Path, tmp_pa
     one, two = styles.wanted(str(picture)), styles.wanted(str(other))
     assert one.sha256 != two.sha256
     networks = [painters.painting_network(style, lambda: FRAMES) for style in (one, two)]
-    frames, guides = torch.rand(1, 3, 32, 32), torch.randn(1, 6, 32, 32)
+    frames, guides = torch.rand(1, 3, 32, 32), torch.randn(1, 7, 32, 32)
     with torch.inference_mode():
         assert (networks[0](frames, guides) - networks[1](frames, guides)).abs().mean() > 0.01
 

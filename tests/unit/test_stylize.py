@@ -10,6 +10,7 @@ from torch import Tensor
 from vidstyle.device import DeviceChoice, choose_device
 from vidstyle.errors import ResourceError
 from vidstyle.frames import Batch, CheckedFrame, Motion, Verdict
+from vidstyle.models.blend import PaintNetwork
 from vidstyle.models.generator import Generator
 from vidstyle.stylize import Look, Painter, keep_color, padded, tiles, to_integers, to_unit
 
@@ -41,7 +42,7 @@ def make_batch(frames: int = 2, height: int = 37, width: int = 50, dtype: torch.
     )
 
 
-def painter_for(batch: Batch, network: Generator | None = None, **options: object) -> Painter:
+def painter_for(batch: Batch, network: PaintNetwork | None = None, **options: object) -> Painter:
     height, width = batch.pixels.shape[-2:]
     return Painter(network or small_network(), CPU, (width, height), **options)  # type: ignore[arg-type]
 

@@ -8,21 +8,32 @@ import torch
 from torch import Tensor, nn
 
 from vidstyle.models.generator import Generator
+from vidstyle.models.marked import Marked
+
+Painting = Generator | Marked
 
 
 class Blend(nn.Module):
     """Each painter paints every frame; the pictures are mixed by their shares.
 
-    painters  with the places of their guide planes among those of the blend
+    painters  with the places of their named guide planes among those of the blend
+    planes    how many of these there are; the marks of the painters follow
     shares    of the result; they sum to 1
     """
 
     size_multiple: int
 
-    def __init__(self, painters: Sequence[tuple[Generator, Sequence[int]]], shares: Sequence[float]) -> None:
+    def __init__(
+        self, painters: Sequence[tuple[Painting, Sequence[int]]], planes: int, shares: Sequence[float]
+    ) -> None:
         super().__init__()
         self.painters = nn.ModuleList(painter for painter, _ in painters)
-        self.places = [list(places) for _, places in painters]
+        self.marks: tuple[Tensor, ...] = ()
+        self.places = []
+        for painter, places in painters:
+            first = planes + len(self.marks)
+            self.places.append([*places, *range(first, first + len(painter.marks))])
+            self.marks += painter.marks
         self.shares = list(shares)
         self.size_multiple = max(painter.size_multiple for painter, _ in painters)
         self.context_pixels = max(painter.context_pixels for painter, _ in painters)
@@ -35,5 +46,5 @@ class Blend(nn.Module):
         return mixed
 
 
-PaintNetwork = Generator | Blend
+PaintNetwork = Painting | Blend
 """What a `vidstyle.stylize.Painter` can run."""

@@ -59,6 +59,7 @@ class Generator(nn.Module):
             "mix_skip": mix_skip,
         }
         self.guide_channels = guide_channels
+        self.marks: tuple[Tensor, ...] = ()
         # Radii, in pixels of the picture: body 2 per block at 4, head and output 1 each at 2, and the strided layers.
         self.context_pixels = 8 * blocks + 12
         self.stem = nn.Conv2d(3 + guide_channels, edge_channels, 4, stride=2, padding=1)

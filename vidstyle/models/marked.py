@@ -1,0 +1,59 @@
+"""A painter whose calm parts are filled with the marks of a picture."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidstyle.models.generator import Generator
+from vidstyle.models.quilt import COARSEST, Texture
+
+NEAR = 16
+"""Pixels within which a painting's own detail leaves no room for marks."""
+
+
+class Marked(nn.Module):
+    """What `base` paints, with the marks of a picture where it is calmer than that.
+
+    The marks lie in a guide plane that is carried along with the motion (`vidstyle.guides`), so they stick to what is
+    painted; next to the forms of the painting itself (a face, letters) they give way.
+    """
+
+    colour: Tensor
+
+    def __init__(self, base: Generator, texture: Texture) -> None:
+        super().__init__()
+        self.base = base
+        self.marks = (torch.from_numpy(texture.table),)
+        """The tables of the guide planes that come after those of `base`."""
+        self.strength = texture.strength
+        self.register_buffer("colour", torch.from_numpy(texture.colour))
+        self.size_multiple = max(base.size_multiple, NEAR)  # so that tiles are averaged over the same squares
+        self.context_pixels = base.context_pixels + COARSEST + 3 * NEAR
+
+    def forward(self, frames: Tensor, guides: Tensor) -> Tensor:
+        """As `Generator.forward`; the last plane of `guides` has the marks."""
+        painted: Tensor = self.base(frames, guides[:, :-1])
+        room = self._room(painted.clamp(0, 1))
+        return painted + room * guides[:, -1:].float() * self.colour.float().view(1, 3, 1, 1)
+
+    def _room(self, painted: Tensor) -> Tensor:
+        """How strong marks may be [T, 1, H, W]."""
+        luma = 0.299 * painted[:, :1] + 0.587 * painted[:, 1:2] + 0.114 * painted[:, 2:]
+        fine = luma - _enlarged(_averaged(luma, COARSEST), COARSEST, luma)
+        power = F.avg_pool2d(_averaged(fine.square(), NEAR), 3, 1, 1, count_include_pad=False)
+        power = _enlarged(power, NEAR, luma)
+        return (self.strength**2 - power).clamp_min(0).sqrt()
+
+
+def _averaged(planes: Tensor, side: int) -> Tensor:
+    """Planes [T, C, H, W] averaged over squares; those at the border are filled up by repeating it."""
+    height, width = planes.shape[2:]
+    return F.avg_pool2d(F.pad(planes, (0, -width % side, 0, -height % side), mode="replicate"), side)
+
+
+def _enlarged(planes: Tensor, factor: int, like: Tensor) -> Tensor:
+    height, width = like.shape[2:]
+    larger = F.interpolate(planes, scale_factor=float(factor), mode="bilinear")
+    return larger[..., :height, :width]
