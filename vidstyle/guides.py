@@ -136,7 +136,9 @@ def texture_table(names: Sequence[str], marks: Sequence[Tensor], device: torch.d
         spectrum[0, 0] = 0
         plane = torch.fft.irfft2(spectrum, s=(TABLE, TABLE))
         planes.append(plane / plane.std())
-    table = F.pad(torch.stack((*planes, *marks))[None], (0, 1, 0, 1), mode="circular")
+    table = F.pad(
+        torch.stack((*planes, *(table.float().cpu() for table in marks)))[None], (0, 1, 0, 1), mode="circular"
+    )
     return table.to(device).contiguous(memory_format=torch.channels_last)
 
 

@@ -23,10 +23,10 @@ from vidstyle.device import choose_device
 from vidstyle.errors import InputError, OutputError, StyleError, UsageError, WeightsError
 from vidstyle.media.files import output_errors, write_file
 from vidstyle.models.any_style import AnyStyle
-from vidstyle.models.generator import Generator
+from vidstyle.models.blend import Painting
 from vidstyle.models.load import load
-from vidstyle.models.palette import colours_of
-from vidstyle.painters import ORDER, as_tensor, fitted, strength
+from vidstyle.models.marked import Marked
+from vidstyle.painters import ORDER, fitted, picture_painter
 from vidstyle.pictures import check_style_picture, read_style_picture
 from vidstyle.styles import any_entry
 from vidstyle.training import perceptual
@@ -94,8 +94,7 @@ def learn(
     pictures = _content(content, say)
     network = load(any_entry())
     assert isinstance(network, AnyStyle)
-    painter = network.painter(as_tensor(shown), strength(pictures, colours_of([shown])))
-    tuner = Tuner(painter, shown, pictures, loss, device=chosen)
+    tuner = Tuner(picture_painter(network, shown, pictures), shown, pictures, loss, device=chosen)
     sample = folder / f"{name}.jpg"
     last: list[Progress] = []
 
@@ -172,7 +171,7 @@ def _write_sample(path: Path, shown: NDArray[np.uint8], tuner: Tuner) -> None:
             part.unlink(missing_ok=True)
 
 
-def _enter(name: str, network: Generator, tuner: Tuner, picture: Path) -> Path:
+def _enter(name: str, network: Painting, tuner: Tuner, picture: Path) -> Path:
     """Write the weights, then the manifest that names them."""
     folder = users_folder()
     data = save({key: value.half().contiguous() for key, value in network.state_dict().items()})
@@ -182,7 +181,7 @@ def _enter(name: str, network: Generator, tuner: Tuner, picture: Path) -> Path:
     entry: dict[str, Any] = {
         "file": weights.name,
         "sha256": digest,
-        "network": "generator",
+        "network": "marked" if isinstance(network, Marked) else "generator",
         "settings": network.settings,
         "guides": list(ORDER),
         "colours": [colours.mean.tolist(), colours.covariance.tolist()],

@@ -52,29 +52,34 @@ def _network(part: Part, frames: Callable[[], Sequence[NDArray[np.uint8]]]) -> P
     network = load(part.entry)
     if isinstance(network, AnyStyle):
         assert part.picture is not None
-        return _picture_network(network, fitted(read_style_picture(part.picture)), frames())
-    if part.entry.colours is not None:
+        picture = fitted(read_style_picture(part.picture))
+        wanted = colours_of([picture])
+        network = picture_painter(network, picture, frames())
+    elif part.entry.colours is not None:
         wanted = Colours(*(np.asarray(values) for values in part.entry.colours))
     else:
         assert isinstance(network, Generator)
         return network
-    assert isinstance(network, Generator)
-    recolour(network, *transfer(colours_of(frames()), wanted))
+    assert isinstance(network, Painting)
+    recolour(
+        network.base if isinstance(network, Marked) else network, *transfer(colours_of(frames()), wanted)
+    )
     return network
 
 
-def _picture_network(
+def picture_painter(
     network: AnyStyle, picture: NDArray[np.uint8], frames: Sequence[NDArray[np.uint8]]
 ) -> Painting:
-    """The painter of a picture [H, W, 3] for a film that has these frames."""
-    wanted, texture = colours_of([picture]), texture_of(picture)
-    film = strength(frames, wanted)
-    if texture is not None:  # which fills what is calmer than the picture: the network need not
-        own = liveliness_of([picture]).in_colours(np.eye(3))
-        film = Strength(np.maximum(film.overall, own.overall), np.maximum(film.calm, own.calm))
-    painter = network.painter(as_tensor(picture), film)
-    recolour(painter, *transfer(colours_of(frames), wanted))
-    return painter if texture is None else Marked(painter, texture).eval().requires_grad_(False)
+    """What paints like a picture [H, W, 3] frames like these, once they have its colours."""
+    texture = texture_of(picture)
+    film = strength(frames, colours_of([picture]))
+    if texture is None:
+        return network.painter(as_tensor(picture), film)
+    # The texture fills what is calmer than the picture, so the network need not.
+    own = liveliness_of([picture]).in_colours(np.eye(3))
+    film = Strength(np.maximum(film.overall, own.overall), np.maximum(film.calm, own.calm))
+    painter = Marked(network.painter(as_tensor(picture), film), texture)
+    return painter.eval().requires_grad_(False)
 
 
 def strength(frames: Sequence[NDArray[np.uint8]], wanted: Colours) -> Strength:

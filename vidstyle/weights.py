@@ -35,7 +35,7 @@ class Entry:
     path: Path
     sha256: str
     network: str
-    """Which class of `vidstyle.models` it fills: "generator", "any", "features" or "fusion"."""
+    """Which class of `vidstyle.models` it fills: "generator", "marked", "any", "features" or "fusion"."""
     settings: dict[str, Any]
     """Keyword arguments that class is built with."""
     guides: tuple[str, ...] = ("strokes",)

@@ -18,7 +18,11 @@ from vidstyle import styles, weights
 from vidstyle.errors import InputError, Interrupted, OutputError, StyleError, UsageError, WeightsError
 from vidstyle.models.any_style import AnyStyle
 from vidstyle.models.generator import Generator
+from vidstyle.models.load import load
+from vidstyle.models.marked import Marked
 from vidstyle.models.marks import marks_of
+from vidstyle.models.quilt import texture_of
+from vidstyle.pictures import read_style_picture
 from vidstyle.training import losses, perceptual, small_vgg
 from vidstyle.training.data import Pair
 from vidstyle.training.datasets import Draw, PaintedPairs
@@ -244,8 +248,13 @@ def test_a_learnt_style_is_there_by_its_name(home: Path, quick: list[int]) -> No
     from vidstyle import painters
 
     painter = painters.painting_network(style, lambda: [picture(7)])
-    painted = painter(torch.rand(1, 3, 16, 16), torch.randn(1, len(painters.guides_of(style)), 16, 16))
+    planes = len(painters.guides_of(style)) + len(painter.marks)
+    painted = painter(torch.rand(1, 3, 16, 16), torch.randn(1, planes, 16, 16))
     assert torch.isfinite(painted).all()
+    assert isinstance(painter, Marked)
+    own = texture_of(painters.fitted(read_style_picture(home / "art.png")))
+    assert own is not None
+    assert np.abs(painter.marks[0].numpy() - own.table).max() < 0.01, "the marks of the picture, as they were"
     with pytest.raises(OutputError, match="already"):
         learning.learn(home / "art.png", "mine")
     again = learning.learn(home / "art.png", "mine", features="own", overwrite=True)
@@ -254,6 +263,15 @@ def test_a_learnt_style_is_there_by_its_name(home: Path, quick: list[int]) -> No
     assert list(manifest["styles"]) == ["mine"]
     weights_there = list(weights.users_folder().glob("*.safetensors"))
     assert weights_there == [again.weights], "what is replaced is gone"
+
+
+def test_a_picture_without_marks_is_learnt_without(home: Path, quick: list[int]) -> None:
+    shades = np.linspace(60, 180, 200, dtype=np.float32).astype(np.uint8)
+    cv2.imwrite(
+        str(home / "flat.png"), np.repeat(np.broadcast_to(shades[:, None], (200, 200))[..., None], 3, 2)
+    )
+    learning.learn(home / "flat.png", "flat", features="own")
+    assert isinstance(load(styles.find("flat")), Generator)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import nn
 
 from vidstyle.errors import WeightsError
@@ -9,10 +11,12 @@ from vidstyle.models.any_style import AnyStyle
 from vidstyle.models.features import FeatureNetwork
 from vidstyle.models.fusion import FusionNetwork
 from vidstyle.models.generator import Generator
+from vidstyle.models.marked import Marked
 from vidstyle.weights import Entry, load_tensors, manifest
 
-_CLASSES: dict[str, type[nn.Module]] = {
+_CLASSES: dict[str, Callable[..., nn.Module]] = {
     "generator": Generator,
+    "marked": Marked.empty,
     "any": AnyStyle,
     "features": FeatureNetwork,
     "fusion": FusionNetwork,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidstyle.models.generator import Generator
-from vidstyle.models.quilt import COARSEST, Texture
+from vidstyle.models.quilt import COARSEST, SIDE, Texture
 
 NEAR = 16
 """Pixels within which a painting's own detail leaves no room for marks."""
@@ -20,17 +23,31 @@ class Marked(nn.Module):
     painted; next to the forms of the painting itself (a face, letters) they give way.
     """
 
+    table: Tensor
+    strength: Tensor
     colour: Tensor
 
     def __init__(self, base: Generator, texture: Texture) -> None:
         super().__init__()
         self.base = base
-        self.marks = (torch.from_numpy(texture.table),)
-        """The tables of the guide planes that come after those of `base`."""
-        self.strength = texture.strength
+        self.settings = base.settings
+        self.register_buffer("table", torch.from_numpy(texture.table))
+        self.register_buffer("strength", torch.tensor(texture.strength))
         self.register_buffer("colour", torch.from_numpy(texture.colour))
         self.size_multiple = max(base.size_multiple, NEAR)  # so that tiles are averaged over the same squares
         self.context_pixels = base.context_pixels + COARSEST + 3 * NEAR
+
+    @classmethod
+    def empty(cls, **settings: Any) -> Marked:
+        """One to be filled with weights; `settings` are the generator's."""
+        return cls(
+            Generator(**settings), Texture(np.zeros((SIDE, SIDE), np.float32), 0.0, np.ones(3, np.float32))
+        )
+
+    @property
+    def marks(self) -> tuple[Tensor, ...]:
+        """The tables of the guide planes that come after those of `base`."""
+        return (self.table,)
 
     def forward(self, frames: Tensor, guides: Tensor) -> Tensor:
         """As `Generator.forward`; the last plane of `guides` has the marks."""
@@ -38,13 +55,14 @@ class Marked(nn.Module):
         room = self._room(painted.clamp(0, 1))
         return painted + room * guides[:, -1:].float() * self.colour.float().view(1, 3, 1, 1)
 
+    @torch.no_grad()  # the slope of the root is infinite where marks begin
     def _room(self, painted: Tensor) -> Tensor:
         """How strong marks may be [T, 1, H, W]."""
         luma = 0.299 * painted[:, :1] + 0.587 * painted[:, 1:2] + 0.114 * painted[:, 2:]
         fine = luma - _enlarged(_averaged(luma, COARSEST), COARSEST, luma)
         power = F.avg_pool2d(_averaged(fine.square(), NEAR), 3, 1, 1, count_include_pad=False)
         power = _enlarged(power, NEAR, luma)
-        return (self.strength**2 - power).clamp_min(0).sqrt()
+        return (self.strength.float() ** 2 - power).clamp_min(0).sqrt()
 
 
 def _averaged(planes: Tensor, side: int) -> Tensor:

@@ -100,21 +100,31 @@ def read(path: Path) -> Iterator[Bytes]:
         video.release()
 
 
-def still_guides(picture: Array, planes: Sequence[str], origin: tuple[float, float] = (0.0, 0.0)) -> Array:
-    """The guide planes [H, W, C] of a single picture, float32 [H, W, 3] in [0, 1]."""
+def still_guides(
+    picture: Array,
+    planes: Sequence[str],
+    origin: tuple[float, float] = (0.0, 0.0),
+    marks: Sequence[Tensor] = (),
+) -> Array:
+    """The guide planes [H, W, C] of a single picture, float32 [H, W, 3] in [0, 1]; see `StrokeField`."""
     height, width = picture.shape[:2]
     scale = min(1.0, 320 / max(width, height))
     zero = np.zeros((max(8, round(height * scale)), max(8, round(width * scale)), 2), np.float32)
     frame = torch.from_numpy(picture).permute(2, 0, 1)[None]
     with torch.inference_mode():
-        guides = StrokeField((width, height), "cpu", origin, planes)(
+        guides = StrokeField((width, height), "cpu", origin, planes, marks)(
             frame, [Motion(zero, zero, True, 0)], [0]
         )
     return guides[0].permute(1, 2, 0).contiguous().numpy()
 
 
-def paint(picture: Bytes, teacher: Teacher, random: np.random.Generator) -> Pair:
-    """Scale and crop the picture at random, and have the teacher paint it with a random piece of the guides."""
+def paint(
+    picture: Bytes, teacher: Teacher, random: np.random.Generator, marks: Sequence[Tensor] = ()
+) -> Pair:
+    """Scale and crop the picture at random, and have the teacher paint it with a random piece of the guides.
+
+    The pair has planes of `marks` after those that the teacher sees.
+    """
     scale = random.uniform(*SCALES)
     scale = min(scale, 2.5 * LARGEST / max(picture.shape[:2]))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -122,7 +132,8 @@ def paint(picture: Bytes, teacher: Teacher, random: np.random.Generator) -> Pair
     top, left = (int(random.integers(0, max(1, side - LARGEST + 1))) for side in picture.shape[:2])
     picture = toned(picture[top : top + LARGEST, left : left + LARGEST], random)
     source = picture.astype(np.float32) / 255
-    guides = still_guides(source, teacher.guides, (random.uniform(0, TABLE), random.uniform(0, TABLE)))
+    origin = random.uniform(0, TABLE), random.uniform(0, TABLE)
+    guides = still_guides(source, teacher.guides, origin, marks)
     # The generator sees the guides as they are stored, so the teacher paints on those.
     stored = np.clip(np.round(guides * GUIDE_UNIT + 128), 0, 255).astype(np.uint8)
     painted = teacher.paint(source, (stored.astype(np.float32) - 128) / GUIDE_UNIT)

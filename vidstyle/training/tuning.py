@@ -1,4 +1,4 @@
-"""Tune a generator to one picture, for as long as there is time."""
+"""Tune a painter to one picture, for as long as there is time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vidstyle.device import has_fast_bfloat16
 from vidstyle.errors import InputError, Interrupted
-from vidstyle.models.generator import Generator
+from vidstyle.models.blend import Painting
 from vidstyle.models.palette import colours_of
 from vidstyle.training.data import paint
 from vidstyle.training.datasets import Batch, Draw, PaintedPairs, Picture
@@ -51,9 +51,9 @@ class Progress:
 
 
 class Tuned(nn.Module):
-    """A generator that is called as `AnyStyle` is."""
+    """A painter that is called as `AnyStyle` is."""
 
-    def __init__(self, base: Generator) -> None:
+    def __init__(self, base: Painting) -> None:
         super().__init__()
         self.base = base
 
@@ -63,7 +63,7 @@ class Tuned(nn.Module):
 
 
 class Tuner:
-    """Tunes `generator` (with all guide planes) to paint like `picture`.
+    """Tunes `painter` (with all guide planes) to paint like `picture`.
 
     pictures  to paint, [H, W, 3] uint8 RGB
     features  frozen network of the losses
@@ -72,7 +72,7 @@ class Tuner:
 
     def __init__(
         self,
-        generator: Generator,
+        painter: Painting,
         picture: Picture,
         pictures: Sequence[Picture],
         features: nn.Module,
@@ -93,7 +93,10 @@ class Tuner:
             precision="bf16" if fast else "fp32",
         )
         random = np.random.default_rng(seed)
-        pairs = [paint(one, UNPAINTED, random) for one in pictures[:: -(-len(pictures) // MOST_PICTURES)]]
+        pairs = [
+            paint(one, UNPAINTED, random, painter.marks)
+            for one in pictures[:: -(-len(pictures) // MOST_PICTURES)]
+        ]
         pairs = [pair for pair in pairs if min(pair.size) >= settings.crop + SHIFT]
         if len(pairs) <= HELD:
             raise InputError(
@@ -102,7 +105,7 @@ class Tuner:
                 hint="give at least 6 of 300 pixels or more a side, or a video",
             )
         style = style_picture(picture, features)
-        self._start = copy.deepcopy(generator).requires_grad_(True)
+        self._start = copy.deepcopy(painter).requires_grad_(True)
         photos = PaintedPairs(pairs, held=HELD)
         self._recipe = AnyStyleRecipe(settings, Tuned(self._start), photos, [style], [style], features)
         self._engine = Engine(
@@ -116,7 +119,7 @@ class Tuner:
         self._seed = seed
         self._judged = [self._draw(-1 - number) for number in range(JUDGED)]
         self._before = copy.deepcopy(self._engine.averages["any"])
-        self.best = copy.deepcopy(generator)
+        self.best = copy.deepcopy(painter)
         """The best so far, float32, on the CPU."""
         self.colours = colours_of([picture])
 
