@@ -23,13 +23,22 @@ WINDOW = 17
 """Side of the windows in which marks are strong or weak."""
 USUAL = 0.7
 """Quantile of the strength in all windows that counts as the picture's; stronger ones are outlines, and weakened."""
-CANDIDATES = 4000
+CANDIDATES = 2000
+MARGIN = 0.03
+"""Of the sides, where no patch is taken from: frames, torn edges and borders of paper are no marks."""
+LIVELY = 0.6
+"""Share of the candidates, the strongest, that are used: else there would be bald patches ..."""
+TYPICAL = 0.6
+"""... and of these the share that has most of its like elsewhere: a signature, an eye, a scratch is no mark either."""
+ALIKE = 20
+"""So many others must be like a patch."""
+CELLS = 6
+"""Per side of a patch: what is uneven has marks in some of them only."""
 TRIED = 120
 """Candidates tried at each place: more find seams that fit better, but the same few patches again and again."""
-ONCE = 16
-"""Pixels around a patch from which no other is taken while there are others: else what fits well, an inscription or a
-signature, is everywhere."""
-STRONGEST = 0.2
+ONCE = 32
+"""Pixels around a patch from which no other is taken while there are others: else what fits well is everywhere."""
+STRONGEST = 0.25
 """Stronger marks (cuts of black in white) would hide what is painted: they are weakened to that."""
 FAINT = 2e-3
 """Weaker marks, of colours in [0, 1], are none."""
@@ -82,15 +91,54 @@ def _averaged(picture: Array) -> Array:
 
 def _large_enough(plane: Array) -> Array:
     """A plane [H, W], mirrored at its borders where patches would find no room."""
-    missing = [max(0, 2 * PATCH - side) for side in plane.shape]
+    missing = [max(0, 3 * PATCH - side) for side in plane.shape]
     return np.pad(plane, [(0, more) for more in missing], mode="symmetric")
 
 
 def _candidates(luma: Array, random: np.random.Generator) -> tuple[Array, Array]:
-    """Patches [N, PATCH, PATCH] and their places [N, 2]."""
-    places = np.stack([random.integers(0, side - PATCH + 1, CANDIDATES) for side in luma.shape], 1)
+    """Lively and typical patches [N, PATCH, PATCH] and their places [N, 2]."""
+    room = [side - PATCH + 1 for side in luma.shape]
+    places = np.stack(
+        [random.integers(int(MARGIN * side), side - int(MARGIN * side), CANDIDATES) for side in room], 1
+    )
     windows = np.lib.stride_tricks.sliding_window_view(luma, (PATCH, PATCH))
-    return np.array(windows[tuple(places.T)], np.float32), places
+    patches = np.array(windows[tuple(places.T)], np.float32)
+    power = np.square(patches).mean((1, 2))
+    lively = np.argsort(-power, kind="stable")[: round(LIVELY * CANDIDATES)]
+    patches, places = patches[lively], places[lively]
+    typical = np.argsort(_rarity(patches, places), kind="stable")[: round(TYPICAL * len(lively))]
+    return patches[typical], places[typical]
+
+
+def _rarity(patches: Array, places: Array) -> Array:
+    """How little patches are like others that lie elsewhere [N]."""
+    looks = _looks(patches)
+    squares = np.square(looks).sum(1)
+    distance = squares[:, None] + squares - 2 * looks @ looks.T
+    distance[np.abs(places[:, None] - places).max(2) <= PATCH] = np.inf
+    return np.asarray(np.partition(distance, ALIKE, 1)[:, ALIKE])
+
+
+def _looks(patches: Array) -> Array:
+    """What patches look like [N, 8]: strength, direction, asymmetry, sparseness, fineness, evenness; standardised."""
+    power = np.square(patches).mean((1, 2)) + 1e-9
+    down, across = np.diff(patches, axis=1)[:, :, 1:], np.diff(patches, axis=2)[:, 1:]
+    xx, yy, xy = ((one * two).mean((1, 2)) for one, two in ((across, across), (down, down), (across, down)))
+    cells = np.square(patches).reshape(-1, CELLS, PATCH // CELLS, CELLS, PATCH // CELLS).mean((2, 4))
+    cells = cells.reshape(len(patches), -1) / power[:, None]
+    slopes = xx + yy + 1e-9
+    looks = (
+        np.log(power),
+        (xx - yy) / slopes,
+        2 * xy / slopes,
+        (patches**3).mean((1, 2)) / power**1.5,
+        np.log((patches**4).mean((1, 2)) / power**2 + 1e-9),
+        np.log(slopes / power),
+        np.log(cells.max(1)),
+        np.log(cells.min(1) + 1e-3),
+    )
+    columns = np.stack(looks, 1)
+    return np.asarray((columns - columns.mean(0)) / (columns.std(0) + 1e-9))
 
 
 def _sewn(patches: Array, places: Array, random: np.random.Generator) -> Array:
