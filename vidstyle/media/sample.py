@@ -7,6 +7,7 @@ from contextlib import closing
 from fractions import Fraction
 
 import av
+import numpy as np
 import torch
 from av import VideoFrame
 from av.container import InputContainer
@@ -31,7 +32,7 @@ def some_frames(info: VideoInfo, start: Fraction, end: Fraction | None) -> Itera
 
     Near the moments wanted, not at them: sought by key frames. Where the file cannot be searched, its first frames.
     """
-    found = [torch.from_numpy(picture).permute(2, 0, 1) for picture in _sought(info, start, end)]
+    found = [torch.from_numpy(np.ascontiguousarray(p)).permute(2, 0, 1) for p in _sought(info, start, end)]
     if found:
         yield from found
         return
