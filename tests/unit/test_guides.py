@@ -110,6 +110,13 @@ def test_where_the_camera_stands_still_only_what_changes_moves() -> None:
     assert torch.corrcoef(torch.stack((carried.flatten(), before.flatten())))[0, 1] > 0.8
 
 
+def test_one_frame_of_wrong_flow_does_not_end_the_rest() -> None:
+    frames = scene().expand(8, -1, -1, -1)
+    motions = [*still(7), motion(3.0, 1.0)]
+    planes = StrokeField(SIZE)(frames, motions, range(8))
+    torch.testing.assert_close(planes[7], planes[6], atol=0.1, rtol=0)
+
+
 def test_where_the_camera_moves_plain_parts_move_too() -> None:
     wall = [scene(4 * step) for step in range(4)]
     for frame in wall:
