@@ -13,7 +13,12 @@ from vidstyle.models.generator import Generator
 from vidstyle.models.quilt import COARSEST, SIDE, Texture
 
 NEAR = 8
-"""Pixels within which a painting's own detail leaves no room for marks: faces need that, twice as much looks bald."""
+"""Pixels within which forms leave no room for marks."""
+FORMS = 0.06, 0.1
+"""Where detail of the frame or of its painting is so strong (deviation of luma), it shows forms: a face, letters. Marks
+begin to give way, and are gone."""
+MORE = 1.2
+"""So much stronger are marks elsewhere, as they are not everywhere."""
 
 
 class Marked(nn.Module):
@@ -52,16 +57,24 @@ class Marked(nn.Module):
     def forward(self, frames: Tensor, guides: Tensor) -> Tensor:
         """As `Generator.forward`; the last plane of `guides` has the marks."""
         painted: Tensor = self.base(frames, guides[:, :-1])
-        room = self._room(painted.clamp(0, 1))
+        room = self._room(frames, painted.clamp(0, 1))
         return painted + room * guides[:, -1:].float() * self.colour.float().view(1, 3, 1, 1)
 
     @torch.no_grad()  # the slope of the root is infinite where marks begin
-    def _room(self, painted: Tensor) -> Tensor:
+    def _room(self, frames: Tensor, painted: Tensor) -> Tensor:
         """How strong marks may be [T, 1, H, W]."""
-        luma = 0.299 * painted[:, :1] + 0.587 * painted[:, 1:2] + 0.114 * painted[:, 2:]
-        fine = luma - _enlarged(_averaged(luma, COARSEST), COARSEST, luma)
-        power = _enlarged(F.max_pool2d(_averaged(fine.square(), NEAR), 3, 1, 1), NEAR, luma)
-        return (self.strength.float() ** 2 - power).clamp_min(0).sqrt()
+        power = _detail(painted)
+        least, most = FORMS
+        free = (most - torch.maximum(power, _detail(frames)).sqrt()) / (most - least)
+        wanted = (MORE * self.strength.float()) ** 2
+        return (wanted - power).clamp_min(0).sqrt() * free.clamp(0, 1)
+
+
+def _detail(pictures: Tensor) -> Tensor:
+    """Power of the fine luma near by [T, 1, H, W], of pictures [T, 3, H, W]."""
+    luma = 0.299 * pictures[:, :1] + 0.587 * pictures[:, 1:2] + 0.114 * pictures[:, 2:]
+    fine = luma - _enlarged(_averaged(luma, COARSEST), COARSEST, luma)
+    return _enlarged(F.max_pool2d(_averaged(fine.square(), NEAR), 3, 1, 1), NEAR, luma)
 
 
 def _averaged(planes: Tensor, side: int) -> Tensor:
