@@ -124,6 +124,16 @@ def test_a_repair_that_is_not_clearly_better_is_not_taken() -> None:
     assert kept.method is None and kept.score_after is None and kept.donors == ()
 
 
+def test_a_repair_that_changes_nothing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judged anew among neighbours that are mended, the same picture may have a better score."""
+    frames = [frame(t, flagged=t == 5) for t in range(10)]
+    same = to_levels(frames[5].styled)
+    made = [Candidate("keep", same, 9.0), Candidate("unmix", same + 0.2, 1.0)]
+    monkeypatch.setattr(stage, "repairs", lambda *_: ((4, 6), made))
+    kept = list(correct(frames))[5]
+    assert kept.action == "kept" and kept.picture is frames[5].styled and kept.score_after is None
+
+
 def test_a_frame_that_cannot_be_judged_is_kept() -> None:
     frames = [frame(t) for t in range(5)]
     frames[2] = replace(frame(2, flagged=True), judge=None)
@@ -134,6 +144,7 @@ def test_neighbours_of_other_shots_or_too_far_away_are_no_donors() -> None:
     frames = [frame(t, flagged=t == 5, shot=int(t >= 5) + int(t >= 6)) for t in range(10)]
     assert list(correct(frames))[5].action == "kept"
     far = [frame(t, flagged=t > 0) for t in range(WINDOW_FRAMES + 3)]
+    far[1:] = [replace(bad, styled=bad.styled // 2) for bad in far[1:]]
     finished = list(correct(far))
     assert finished[WINDOW_FRAMES].donors == (0,)
     assert finished[WINDOW_FRAMES + 1].action == "kept"

@@ -136,7 +136,7 @@ def _mend(
         if elsewhere and candidate.method in UNDONE:
             continue
         picture, score = _tried(frame, judge, candidate, mask)
-        if score >= MARGIN * frame.verdict.score:
+        if score >= MARGIN * frame.verdict.score or torch.equal(picture, frame.styled):
             continue
         cost = _cost(candidate, score)
         if cost < least:
