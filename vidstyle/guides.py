@@ -212,7 +212,9 @@ def _slow_corners(flow: Tensor, tensor: Tensor) -> tuple[float, float]:
     half, product = (tensor[0] + tensor[1]) / 2, tensor[0] * tensor[1] - tensor[2] ** 2
     smaller = half - (half * half - product).clamp_min(0).sqrt()
     corners = smaller / (smaller + CORNER)
-    return float((corners * (flow.square().sum(0) < SLOW**2)).sum()), float(corners.sum())
+    still = corners * (flow.square().sum(0) < SLOW**2)
+    slow, count = torch.stack((still.sum(), corners.sum())).tolist()  # a GPU is waited for once
+    return slow, count
 
 
 def _changing(difference: Tensor) -> Tensor:
@@ -291,9 +293,9 @@ class StrokeField:
         if tuple(planes) != order:
             raise ValueError(f"guide planes are some of {(STROKES, LINES, *TEXTURES)}, in this order")
         self._table = stroke_table(self.device) if self._strokes_wanted else torch.empty(0)
-        self._sames = [TEXTURES[name] for name in self._textures] + [MARKS_SAME] * len(marks)
+        self._same = [TEXTURES[name] for name in self._textures] + [MARKS_SAME] * len(marks)
         self._texture_table = (
-            texture_table(self._textures, marks, self.device) if self._sames else torch.empty(0)
+            texture_table(self._textures, marks, self.device) if self._same else torch.empty(0)
         )
         brush = min(max(min(size) / BRUSH_GROWS_FROM, 1.0), LARGEST_BRUSH)
         self._fine = _Layer(size, 1, brush, origin, self.device)
@@ -307,7 +309,7 @@ class StrokeField:
 
         Mean 0, deviation about 1. `motion` and `indices` (counted over the whole file) belong to the frames.
         """
-        if not self._strokes_wanted and not self._sames:
+        if not self._strokes_wanted and not self._same:
             lines = [self._line_map(frame) for frame in frames] if self._lines_wanted else []
             return torch.stack(lines) if lines else frames.new_zeros((len(frames), 0, *frames.shape[2:]))
         return torch.cat([self._next(frames[i], motion[i], indices[i]) for i in range(len(indices))])
@@ -375,7 +377,7 @@ class StrokeField:
             planes.append(self._stroke_plane(tensor, shift, share, whole[0] + whole[1]))
         if self._lines_wanted:
             planes.append(self._line_map(frame))
-        if self._sames:
+        if self._same:
             planes.append(self._texture_planes(shift, share, whole[0] + whole[1]))
         return torch.cat(planes)[None]
 
@@ -420,7 +422,7 @@ class StrokeField:
     def _texture_planes(self, shift: Tensor, share: Tensor, whole: Tensor) -> Tensor:
         """The textures [C, H, W]; for the arguments see `_stroke_plane`."""
         layer = self._fine
-        gain = [whole * _contrast(shift, share, same * layer.scale) for same in self._sames]
+        gain = [whole * _contrast(shift, share, same * layer.scale) for same in self._same]
         maps = _resized(
             torch.cat((shift, share[None], *(g[None] for g in gain))), (len(layer.y), len(layer.x))
         )

@@ -23,7 +23,7 @@ from vidstyle.device import choose_device
 from vidstyle.errors import InputError, OutputError, StyleError, UsageError, WeightsError
 from vidstyle.media.files import output_errors, write_file
 from vidstyle.models.any_style import AnyStyle
-from vidstyle.models.blend import Painting
+from vidstyle.models.blend import StyleNetwork
 from vidstyle.models.load import load
 from vidstyle.models.marked import Marked
 from vidstyle.painters import ORDER, fitted, picture_painter
@@ -171,7 +171,7 @@ def _write_sample(path: Path, shown: NDArray[np.uint8], tuner: Tuner) -> None:
             part.unlink(missing_ok=True)
 
 
-def _enter(name: str, network: Painting, tuner: Tuner, picture: Path) -> Path:
+def _enter(name: str, network: StyleNetwork, tuner: Tuner, picture: Path) -> Path:
     """Write the weights, then the manifest that names them."""
     folder = users_folder()
     data = save({key: value.half().contiguous() for key, value in network.state_dict().items()})

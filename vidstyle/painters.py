@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vidstyle.guides import LINES, STROKES, TEXTURES
 from vidstyle.models.any_style import LONGEST, AnyStyle
-from vidstyle.models.blend import Blend, Painting, PaintNetwork
+from vidstyle.models.blend import Blend, PaintNetwork, StyleNetwork
 from vidstyle.models.generator import Generator
 from vidstyle.models.load import load
 from vidstyle.models.marked import Marked
@@ -48,7 +48,7 @@ def painting_network(style: Style, frames: Callable[[], Sequence[NDArray[np.uint
     return blend.eval().requires_grad_(False)
 
 
-def _network(part: Part, frames: Callable[[], Sequence[NDArray[np.uint8]]]) -> Painting:
+def _network(part: Part, frames: Callable[[], Sequence[NDArray[np.uint8]]]) -> StyleNetwork:
     network = load(part.entry)
     if isinstance(network, AnyStyle):
         assert part.picture is not None
@@ -60,7 +60,7 @@ def _network(part: Part, frames: Callable[[], Sequence[NDArray[np.uint8]]]) -> P
     else:
         assert isinstance(network, Generator)
         return network
-    assert isinstance(network, Painting)
+    assert isinstance(network, StyleNetwork)
     recolour(
         network.base if isinstance(network, Marked) else network, *transfer(colours_of(frames()), wanted)
     )
@@ -69,7 +69,7 @@ def _network(part: Part, frames: Callable[[], Sequence[NDArray[np.uint8]]]) -> P
 
 def picture_painter(
     network: AnyStyle, picture: NDArray[np.uint8], frames: Sequence[NDArray[np.uint8]]
-) -> Painting:
+) -> StyleNetwork:
     """What paints like a picture [H, W, 3] frames like these, once they have its colours."""
     texture = texture_of(picture)
     film = strength(frames, colours_of([picture]))

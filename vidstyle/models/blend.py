@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from vidstyle.models.generator import Generator
 from vidstyle.models.marked import Marked
 
-Painting = Generator | Marked
+StyleNetwork = Generator | Marked
+"""What paints one style, with the guide planes it names and then its `marks`."""
 
 
 class Blend(nn.Module):
@@ -24,7 +25,7 @@ class Blend(nn.Module):
     size_multiple: int
 
     def __init__(
-        self, painters: Sequence[tuple[Painting, Sequence[int]]], planes: int, shares: Sequence[float]
+        self, painters: Sequence[tuple[StyleNetwork, Sequence[int]]], planes: int, shares: Sequence[float]
     ) -> None:
         super().__init__()
         self.painters = nn.ModuleList(painter for painter, _ in painters)
@@ -46,5 +47,5 @@ class Blend(nn.Module):
         return mixed
 
 
-PaintNetwork = Painting | Blend
+PaintNetwork = StyleNetwork | Blend
 """What a `vidstyle.stylize.Painter` can run."""

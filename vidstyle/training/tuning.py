@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vidstyle.device import has_fast_bfloat16
 from vidstyle.errors import InputError, Interrupted
-from vidstyle.models.blend import Painting
+from vidstyle.models.blend import StyleNetwork
 from vidstyle.models.palette import colours_of
 from vidstyle.training.data import paint
 from vidstyle.training.datasets import Batch, Draw, PaintedPairs, Picture
@@ -53,7 +53,7 @@ class Progress:
 class Tuned(nn.Module):
     """A painter that is called as `AnyStyle` is."""
 
-    def __init__(self, base: Painting) -> None:
+    def __init__(self, base: StyleNetwork) -> None:
         super().__init__()
         self.base = base
 
@@ -72,7 +72,7 @@ class Tuner:
 
     def __init__(
         self,
-        painter: Painting,
+        painter: StyleNetwork,
         picture: Picture,
         pictures: Sequence[Picture],
         features: nn.Module,
