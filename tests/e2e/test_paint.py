@@ -1,5 +1,6 @@
 """The promise of the first page, through the real command."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.e2e.command import frame_lines, frames, paint, psnr, sound_packets, times, vidstyle
+from tests.e2e.conftest import ROOT
 from tests.media_factory import BT709, BT709_FULL, MATRICES, Clip, Sound, make_clip
 from vidstyle.report import read_lines
 
@@ -129,6 +131,26 @@ def test_strength_0_gives_back_the_source(clip: dict[str, object], tmp_path: Pat
         assert psnr(before, after) >= 40
     flags = [line["flagged"] for line in frame_lines(output.with_suffix(".anomalies.jsonl"))]
     assert not any(flags)
+
+
+def test_a_fade_that_is_painted_well_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of the clip that the first page paints. A frame of it was flagged for the fade alone."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    rng, size = np.random.default_rng(7), (640, 360)
+    importlib.import_module("sample.valley").Valley(rng, size)  # the shot before it has drawn its numbers
+    shore = importlib.import_module("sample.shore").Shore(rng, size)
+    finish = importlib.import_module("make_sample").finish
+
+    def picture(index: int, size: tuple[int, int]) -> np.ndarray:
+        n = 35 + index
+        return finish(shore.frame(n / 24, n / 65) * min(1.0, (64 - n) / 18.72))
+
+    clip = make_clip(tmp_path / "in.mp4", frames=30, size=size, picture=picture)
+    output = tmp_path / "out.mkv"
+    paint(clip.path, "--style", "oil", "-o", output)
+    assert not [
+        line["frame"] for line in frame_lines(output.with_suffix(".anomalies.jsonl")) if line["flagged"]
+    ]
 
 
 def test_strength_0_keeps_luma_beyond_white(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from vidstyle.detect.decision import MAPS, NAMES, THRESHOLD, Finding
 from vidstyle.detect.fusion import AROUND, NUMBERS, PLAIN, Circumstances
 from vidstyle.detect.statistics import Array
 from vidstyle.models.features import FeatureNetwork
+from vidstyle.models.fusion import FusionNetwork
 from vidstyle.models.load import load_features, load_fusion
 from vidstyle.training.fusion import Table, load_tables, logits, set_threshold, train
 from vidstyle.training.fusion_data import examples, label, make_clip
@@ -171,7 +172,7 @@ def test_the_ends_of_a_shot_and_restless_styles_are_given_the_benefit_of_the_dou
         level=np.zeros(5, np.float32),
     )
     inside = Circumstances(
-        9, [0.0] * len(AROUND), 6, 6, 9, 1.0, screening=False, near_end=False, kin=12, unfounded=0
+        9, [0.0] * len(AROUND), 6, 6, 9, 1.0, screening=False, near_end=False, kin=12, unfounded=0, light=0
     )
     score = networks[1](finding, finding.cues, inside)
     assert networks[1](finding, finding.cues, replace(inside, unfounded=0.05)) == score
@@ -182,6 +183,28 @@ def test_the_ends_of_a_shot_and_restless_styles_are_given_the_benefit_of_the_dou
     assert ends[0] == ends[1], "where a cue speaks plainly the end of a shot is no reason to doubt"
     short = networks[1](finding, plain, replace(inside, near_end=True, kin=4))
     assert short < ends[1], "unless the shot is so short that nothing is plain"
+
+
+def test_the_network_is_doubted_where_it_stands_alone() -> None:
+    undecided = FusionNetwork(MAPS, NUMBERS)
+    for parameter in undecided.parameters():
+        torch.nn.init.zeros_(parameter)
+    inside = Circumstances(
+        9, [0.0] * len(AROUND), 6, 6, 9, 1.0, screening=False, near_end=False, kin=12, unfounded=0, light=0
+    )
+
+    def score(strongest: float, here: Circumstances) -> float:
+        """Exactly 1 where the network is believed."""
+        cues = np.full(len(NAMES), strongest * THRESHOLD, np.float32)
+        finding = Finding(cues, np.zeros((MAPS, 18, 32), np.float32), None, np.zeros(5, np.float32))
+        return TrainedFusion(undecided)(finding, cues, here)
+
+    fading = replace(inside, light=2.0)
+    assert score(0.3, inside) == score(0.3, fading) == score(0.6, fading) < 0.2
+    assert score(0.4, inside) == score(0.8, fading) == pytest.approx(1)
+    assert score(0.3, replace(inside, screening=True)) == pytest.approx(1), (
+        "that it is alone is not known yet"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -271,6 +271,7 @@ class _Detector:
             near_end=self._near_end(number),
             kin=len(self._kin(number)),
             unfounded=0.0 if screening else self._unfounded(number),
+            light=self._light(number),
         )
 
         def weigh(finding: Finding) -> Weighed:
@@ -453,6 +454,15 @@ class _Detector:
         """Whether its shot has fewer than two frames before or after a frame."""
         links = (self._frames.get(n) for n in range(number - 1, number + 3))
         return any(frame is None or frame.sight.cut for frame in links)
+
+    def _light(self, number: int) -> float:
+        """By how many grey levels per frame the source becomes brighter or darker around a frame, within its shot."""
+        before, frame, after = (self._frames.get(n) for n in range(number - 1, number + 2))
+        assert frame is not None
+        first = before if before and not frame.sight.cut else frame
+        last = after if after and not after.sight.cut else frame
+        steps = max(1, (first is not frame) + (last is not frame))
+        return abs(last.sight.brightness - first.sight.brightness) / steps
 
     def _unfounded(self, number: int) -> float:
         """About what share of the frames around one the fusion network was uneasy for no reason."""

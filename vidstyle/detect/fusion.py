@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from vidstyle.detect.decision import NAMES, THRESHOLD, Finding, compress
+from vidstyle.detect.decision import NAMES, THRESHOLD, Finding, compress, stands_out
 from vidstyle.detect.statistics import Array
 from vidstyle.models.fusion import FusionNetwork
 
@@ -34,6 +34,14 @@ RESTLESS_DOUBT = 12.0
 """Taken from the logit per share beyond that, but ..."""
 DOUBTFUL = 0.99
 """... this is left of a score that was higher: only the worst of the good frames come so near to the threshold."""
+SILENT = 1 / 3
+"""If the strongest cue is weaker, in units of the threshold, the network stands alone against a frame, ..."""
+FADING = 0.8
+"""... and where the source becomes brighter or darker by more grey levels from frame to frame, as in fades and
+dissolves, wherever nothing stands out."""
+ALONE_DOUBT = 3.0
+"""Taken from the logit where it stands alone. In 47 clips with fades in our own styles 13 of 16 false alarms went by
+it; of 686 frames that were flagged in five draws of the anomaly bench one bad one was lost."""
 NUMBERS = 2 * len(NAMES) + len(AROUND) + 8
 
 
@@ -60,6 +68,8 @@ class Circumstances:
     """Frames of the same shot before and after it, up to `temporal.REACH` on either side."""
     unfounded: float
     """Share of the frames around it about which the network was uneasy for no reason that is seen in the evidence."""
+    light: float
+    """Grey levels per frame by which its source becomes brighter or darker."""
 
     @property
     def both_sides(self) -> bool:
@@ -106,6 +116,9 @@ class TrainedFusion:
             logit -= SHORT_DOUBT
         elif here.near_end and scores.max() < PLAIN * THRESHOLD:
             logit -= END_DOUBT
+        silent = scores.max() < SILENT * THRESHOLD or (here.light > FADING and not stands_out(scores))
+        if silent and not here.screening:
+            logit -= ALONE_DOUBT
         doubt = RESTLESS_DOUBT * max(0.0, here.unfounded - RESTLESS)
         return max(self.score(logit - doubt), min(self.score(logit), DOUBTFUL))
 

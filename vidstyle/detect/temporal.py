@@ -47,6 +47,8 @@ class Sight:
     cut: bool
     residual: float
     """Median fine difference of the source to the warped source before, in grey levels: its noise."""
+    brightness: float
+    """Mean luma of the source, in grey levels."""
     contrast: Array
     """Deviation of the styled picture over that of the source, per channel."""
     still: bool
@@ -123,6 +125,7 @@ def look(source: Array, styled: Array, motion: Motion, before: Sight | None) -> 
         rest_before=rest_before,
         cut=cut,
         residual=residual,
+        brightness=cv2.mean(source[0])[0],
         contrast=_deviations(styled) / _deviations(source),
         still=still,
     )
