@@ -141,7 +141,12 @@ class _Painting:
         if not check.detect:
             return watch("pass", unchecked, painted)
         judging = partial(
-            detect, threshold=check.threshold, features=load_features(), fusion=TrainedFusion(load_fusion())
+            detect,
+            threshold=check.threshold,
+            features=load_features().to(self.choice.device),
+            fusion=TrainedFusion(
+                load_fusion()
+            ),  # one small picture at a time: a GPU would only be waited for
         )
         checked = watch("detect", judging, painted)
         finished = watch(

@@ -41,6 +41,14 @@ def test_a_spoilt_picture_looks_farther_than_the_next_frame(network: FeatureNetw
             assert np.linalg.norm(spoilt[tap] - looks[1][tap]) > 2 * near
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_sees_what_the_cpu_sees(network: FeatureNetwork) -> None:
+    styled = [paint(s) for s in pan(4)]
+    for here, there in zip(describe(styled, network), describe(styled, load_features().cuda()), strict=True):
+        assert all(np.allclose(a, b, atol=1e-2) for a, b in zip(here, there, strict=True))
+
+
 def test_a_frame_is_strange_if_it_moved_more_than_its_source() -> None:
     def look(value: float) -> tuple[np.ndarray, ...]:
         return (np.array([value, 0], np.float32),)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from statistics import fmean, median
 
 import cv2
@@ -35,14 +37,29 @@ class Looks:
 
 
 def describe(thumbnails: Sequence[NDArray[np.uint8]], network: FeatureNetwork) -> list[Look]:
-    """For each of some pictures [h, w, 3] of one size, RGB, its mean features at each tap of the network."""
+    """For each of some pictures [h, w, 3] of one size, RGB, its mean features at each tap of the network.
+
+    Computed where the network is.
+    """
+    device = next(network.parameters()).device
     height, width = (max(LEAST_SIDE, side) for side in thumbnails[0].shape[:2])
     pixels = np.stack(
         [cv2.resize(t, (width, height)) if t.shape[:2] != (height, width) else t for t in thumbnails]
     )
-    pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-    means = [maps.mean((2, 3)).numpy() for maps in network.describe(pictures)]
+    with _queue(device):
+        pictures = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
+        means = [maps.mean((2, 3)).cpu().numpy() for maps in network.describe(pictures)]
     return [tuple(tap[i] for tap in means) for i in range(len(thumbnails))]
+
+
+def _queue(device: torch.device) -> AbstractContextManager[object]:
+    """On a GPU a queue of its own: behind that of the stylizer each answer would wait for whole batches of pictures."""
+    return torch.cuda.stream(_stream(device)) if device.type == "cuda" else nullcontext()
+
+
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)
 
 
 def estrangement(source: Look, styled: Look, neighbours: Sequence[Looks]) -> float:
