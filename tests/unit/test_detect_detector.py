@@ -93,6 +93,21 @@ def test_a_long_run_of_one_fault_does_not_pass_for_the_style() -> None:
     assert {14, 15, 20, 21} <= set(found) <= set(range(14, 22))
 
 
+@pytest.mark.parametrize("kind", ["darker", "blurred", "strong noise"])
+@pytest.mark.parametrize("run", [range(26, 30), range(25, 30), range(30, 34), range(42, 46)])
+def test_a_fault_that_lasts_to_the_end_of_a_shot_is_found_and_not_the_frames_before_it(
+    kind: str, run: range
+) -> None:
+    sources = pan(30, seed=3, step=6) + pan(16, seed=4)
+    styled = [paint(s) for s in sources]
+    for t in run:
+        styled[t] = FAULTS[kind][0](styled[t])
+    networks = {"features": load_features(), "fusion": TrainedFusion(load_fusion())}
+    frames = list(detect(batches(sources, styled), **networks))  # type: ignore[arg-type]
+    assert frames[29].shot != frames[30].shot
+    assert flagged(frames) == list(run)
+
+
 def test_a_local_fault_has_its_place() -> None:
     sources = pan(30)
     styled = [paint(s) for s in sources]

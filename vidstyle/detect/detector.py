@@ -30,6 +30,7 @@ from vidstyle.detect.decision import (
     stands_out,
 )
 from vidstyle.detect.displaced import LEAST_CHANGE, answer, exchanged
+from vidstyle.detect.ends import LONGEST, changed_end
 from vidstyle.detect.features import Look, Looks, describe, estrangement
 from vidstyle.detect.fusion import AROUND, UNEASY, Circumstances, Fusion
 from vidstyle.detect.mapping import Cells, cells, learn
@@ -116,6 +117,8 @@ class _Frame:
     unfounded: bool = False
     """The fusion network was uneasy about it at the screening, but nothing stands out in the evidence."""
     suspect: bool = False
+    changed: bool = False
+    """At an end of its shot, and painted unlike the others of it; see `ends.changed_end`."""
     sure: bool = False
     """Bad beyond doubt at the screening."""
     displaced: bool = False
@@ -186,6 +189,9 @@ class _Detector:
                 pace=None if before is None or sight.cut else pace(before, sight),
                 answer=_answer(before, sight),
             )
+            if sight.cut:
+                self._compare_end(self._last - 1)
+            self._compare_beginning(self._last - LOOK_AHEAD)
             yield
 
     def advance(self) -> Generator[CheckedFrame, None, None]:
@@ -197,6 +203,7 @@ class _Detector:
         self._frames.pop(self._last - LOOK_AHEAD - HISTORY - RECENT - 1, None)
 
     def finish(self) -> Generator[CheckedFrame, None, None]:
+        self._compare_end(self._last)
         for _ in range(LOOK_AHEAD):
             self._last += 1
             yield from self.advance()
@@ -204,6 +211,33 @@ class _Detector:
     def _sight(self, number: int) -> Sight | None:
         frame = self._frames.get(number)
         return frame.sight if frame else None
+
+    def _compare_end(self, last: int) -> None:
+        """Suspects those of the last frames of a shot that are painted unlike all before."""
+        self._suspect_changed(list(reversed(list(self._backwards(last, HISTORY + LONGEST)))))
+
+    def _compare_beginning(self, first: int) -> None:
+        """The same of the first frames of a shot, if it lasts until the newest."""
+        frame = self._frames.get(first)
+        if frame is not None and frame.sight.cut:
+            shot = list(self._backwards(self._last, LOOK_AHEAD + 1))
+            if shot[-1] is frame:
+                self._suspect_changed(shot)
+
+    def _backwards(self, last: int, count: int) -> Iterator[_Frame]:
+        """At most `count` frames of one shot, the last first."""
+        for n in range(last, last - count, -1):
+            if (frame := self._frames.get(n)) is None:
+                return
+            yield frame
+            if frame.sight.cut:
+                return
+
+    @staticmethod
+    def _suspect_changed(frames: list[_Frame]) -> None:
+        if changed := changed_end(np.array([frame.sight.state for frame in frames])) if frames else 0:
+            for frame in frames[-changed:]:
+                frame.changed = frame.suspect = True
 
     def _screen(self, number: int) -> None:
         frame = self._frames[number]
@@ -229,7 +263,7 @@ class _Detector:
         source, styled = frame.sight.source, frame.sight.styled
         frame.band = repeated(source, styled, self._older(number), self._paces(number))
         frame.sure = sure is not None or decision.unpainted(source, styled, self._distances(number))
-        frame.suspect = frame.screening > SUSPICION or frame.sure or frame.band is not None
+        frame.suspect = frame.screening > SUSPICION or frame.sure or frame.changed or frame.band is not None
 
     def _examiner(
         self, number: int, reference: Reference | None, without: frozenset[int] = frozenset()
@@ -290,6 +324,9 @@ class _Detector:
         sight, network = frame.sight, self._network
         near = range(number - REACH, number + REACH + 1)
         suspects = frozenset(n for n in near if n != number and n in self._frames and self._frames[n].suspect)
+        if any(n in self._frames and self._frames[n].changed for n in near):
+            # The others seemed bad beside them.
+            suspects = frozenset(n for n in suspects if self._frames[n].changed or self._frames[n].sure)
         self._compare_with_next(number)
         reference, frame.reference = frame.reference, None
         examine, frame.examine = frame.examine, None
