@@ -20,7 +20,7 @@ from vidstyle.detect.decision import MAPS, NAMES, THRESHOLD, Finding
 from vidstyle.detect.fusion import AROUND, NUMBERS, PLAIN, Circumstances
 from vidstyle.detect.statistics import Array
 from vidstyle.models.features import FeatureNetwork
-from vidstyle.models.fusion import FusionNetwork
+from vidstyle.models.fusion import FusionNetwork, SideBySide
 from vidstyle.models.load import load_features, load_fusion
 from vidstyle.training.fusion import Table, load_tables, logits, set_threshold, train
 from vidstyle.training.fusion_data import examples, label, make_clip
@@ -218,6 +218,16 @@ def test_the_shipped_network_is_small(networks: tuple[FeatureNetwork, TrainedFus
     maps, numbers = torch.rand(3, MAPS, 18, 32), torch.rand(3, NUMBERS)
     apart = [member(maps, numbers) for member in shipped.members]
     assert len(apart) == 2 and torch.allclose(shipped(maps, numbers), (apart[0] + apart[1]) / 2, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_members_side_by_side_answer_the_same() -> None:
+    network = FusionNetwork(MAPS, NUMBERS, members=3)
+    maps, numbers = torch.rand(MAPS, 18, 32), torch.rand(NUMBERS)
+    joined = SideBySide(network)
+    assert joined.judge(joined.see(maps), numbers) == pytest.approx(
+        float(network(maps[None], numbers[None])), abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", SPOILERS)

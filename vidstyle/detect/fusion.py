@@ -10,7 +10,7 @@ import torch
 
 from vidstyle.detect.decision import NAMES, THRESHOLD, Finding, compress, stands_out
 from vidstyle.detect.statistics import Array
-from vidstyle.models.fusion import FusionNetwork
+from vidstyle.models.fusion import FusionNetwork, SideBySide
 
 AROUND = (-4, -3, -2, -1, 1, 2, 3, 4)
 """The frames near one whose screening scores are looked at."""
@@ -103,14 +103,14 @@ class TrainedFusion:
     """The score from a network that was trained to answer 0 at the threshold."""
 
     def __init__(self, network: FusionNetwork) -> None:
-        self._network = network
+        self._network = SideBySide(network)
 
     @torch.inference_mode()
     def __call__(self, finding: Finding, scores: Array, here: Circumstances) -> float:
         assert finding.maps is not None
         if finding.seen is None:  # the second look, from another place in time, is at the same maps
-            finding.seen = self._network.see(torch.from_numpy(finding.maps)[None])
-        known = torch.from_numpy(numbers(scores, finding, here))[None]
+            finding.seen = self._network.see(torch.from_numpy(finding.maps))
+        known = torch.from_numpy(numbers(scores, finding, here))
         logit = float(self._network.judge(finding.seen, known))
         if here.kin < SHORT:
             logit -= SHORT_DOUBT

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class FusionNetwork(nn.Module):
@@ -78,3 +81,42 @@ class Member(nn.Module):
         """What `see` gave and [N, numbers] -> logits [N]."""
         logits: Tensor = self.weigh(torch.cat((seen, numbers), 1))[:, 0]
         return logits
+
+
+class SideBySide:
+    """A trained network's answers about one picture, all members in the same operations: in half of the time."""
+
+    def __init__(self, network: FusionNetwork) -> None:
+        members = [member for member in network.members if isinstance(member, Member)]
+        self._looks = [
+            _joined(layers) for layers in zip(*(member.look[::2] for member in members), strict=True)
+        ]
+        self._weighs = [
+            _joined(layers) for layers in zip(*(member.weigh[::2] for member in members), strict=True)
+        ]
+
+    def see(self, maps: Tensor) -> Tensor:
+        """[maps, rows, columns] -> [members, features]."""
+        x = maps[None]
+        for n, (weight, bias) in enumerate(self._looks):
+            groups = len(weight) if n else 1  # all look at the same maps
+            x = functional.conv2d(
+                x, weight.flatten(0, 1), bias.flatten(), padding=weight.shape[-1] // 2, groups=groups
+            ).relu_()
+        seen = x.view(len(self._looks[0][0]), -1, maps.shape[1] * maps.shape[2])
+        return torch.cat((seen.mean(2), seen.amax(2)), 1)
+
+    def judge(self, seen: Tensor, numbers: Tensor) -> Tensor:
+        """What `see` gave and [numbers] -> the logit."""
+        x = torch.cat((seen, numbers.expand(len(seen), -1)), 1)[:, None]
+        for n, (weight, bias) in enumerate(self._weighs):
+            x = torch.baddbmm(bias[:, None], x.relu_() if n else x, weight.mT)
+        return x.mean()
+
+
+def _joined(layers: Sequence[nn.Module]) -> tuple[Tensor, Tensor]:
+    """The weights of one layer of each member, and its biases, one member after the other."""
+    states = [layer.state_dict() for layer in layers]
+    return torch.stack([state["weight"] for state in states]), torch.stack(
+        [state["bias"] for state in states]
+    )
