@@ -67,7 +67,7 @@ def analyse(picture: Tensor) -> Analysis:
         levels *= np.float32(1 / 257)
     luma = cv2.transform(levels, LUMA)
     calm = cv2.GaussianBlur(luma, (0, 0), 0.8)
-    calmer = cv2.GaussianBlur(luma, (0, 0), 2.2)
+    calmer = cv2.GaussianBlur(luma, (13, 13), 2.2)
     small = cv2.resize(levels, size, interpolation=cv2.INTER_AREA)
     planes = np.empty((len(CHANNELS), size[1], size[0]), np.float32)
     cv2.split(cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb), [*planes[COLORS]])

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Numbers = NDArray[np.uint16]
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @cache
@@ -71,35 +73,43 @@ def mean_difference(first: Array, second: Array) -> float:
 class MaskedMedian:
     """Medians over the first axis of stacks [N, C, h, w], of the entries where bool [N, h, w] is true.
 
-    Made once for a mask, used for every stack that it is the mask of.
+    Made once for a mask, used for every stack that it is the mask of. Whole numbers, of half a float's size: that is
+    twice as fast.
     """
 
     def __init__(self, valid: Mask) -> None:
-        # Absent entries become plus and minus infinity in turn, so the middle of all is the middle of the valid ones:
-        # between the two middle rows if an even number is absent, in the lower one if one more is plus infinity.
+        # Absent entries become the highest and the lowest number in turn, so the middle of all is the middle of the
+        # valid ones: between the two middle rows if an even number is absent, in the lower one if one more is highest.
         absent = ~valid
         odd = np.zeros(valid.shape[1:], bool)
-        exile = []
-        for row in absent:
+        high = np.empty_like(absent)
+        for row, high_row in zip(absent, high, strict=True):
             odd = odd ^ row
-            exile.append(np.where(row, np.where(odd, np.float32(np.inf), np.float32(-np.inf)), np.float32(0)))
-        if len(exile) % 2 == 1:  # one more absent row makes the number even
-            exile.append(np.where(odd, np.float32(-np.inf), np.float32(np.inf)))
+            np.logical_and(row, odd, out=high_row)
+        self.valid = _bits(valid)
+        self.absent = _bits(absent)
+        self._exile = [*_bits(high)]
+        if len(high) % 2 == 1:  # one more absent row makes the number even
+            self._exile.append(_bits(~odd))
             odd = ~odd
-        self._exile, self._odd, self._nothing = exile, odd, absent.all(0)
+        self._odd, self._nothing = odd, absent.all(0)
 
-    def __call__(self, stack: Array, work: Array | None = None) -> Array:
-        """float32 [C, h, w]; 0 where nothing is valid. The entries of the stack are to be finite.
+    valid: Numbers
+    """[N, h, w]: all bits of what is valid are set ..."""
+    absent: Numbers
+    """... and all of what is not."""
+
+    def __call__(self, stack: Numbers, work: Numbers | None = None) -> Array:
+        """uint16 [N, C, h, w] -> float32 [C, h, w]; 0 where nothing is valid. Entries are to be below 2^15.
 
         `work` is room for its work, two layers more than the stack has; fresh memory costs more than the comparisons.
         """
-        spare, *rows = np.empty((len(stack) + 2, *stack.shape[1:]), np.float32) if work is None else work
+        spare, *rows = np.empty((len(stack) + 2, *stack.shape[1:]), np.uint16) if work is None else work
         rows = rows[: len(self._exile)]
-        for row, layer, exile in zip(rows, stack, self._exile, strict=False):
-            np.add(layer, exile, out=row)
-        rows[len(stack) :] = [
-            np.broadcast_to(self._exile[-1], spare.shape).copy() for _ in rows[len(stack) :]
-        ]
+        for row, layer, valid, exile in zip(rows, stack, self.valid, self._exile, strict=False):
+            np.bitwise_or(np.bitwise_and(layer, valid, out=row), exile, out=row)
+        for row in rows[len(stack) :]:
+            row[...] = self._exile[-1]
         for i, j, low, high in median_network(len(rows)):
             if low and high:
                 np.minimum(rows[i], rows[j], out=spare)
@@ -113,8 +123,26 @@ class MaskedMedian:
         np.copyto(upper, lower, where=self._odd)
         if self._nothing.any():
             for row in (lower, upper):
-                np.copyto(row, np.float32(0), where=self._nothing)
-        return (lower + upper) * np.float32(0.5)
+                np.copyto(row, 0, where=self._nothing)
+        np.add(lower, upper, out=spare)
+        return spare * np.float32(0.5)
+
+    def range(self, stack: Numbers, work: Numbers) -> tuple[Numbers, Numbers]:
+        """Minima and maxima [C, h, w] of the valid entries; the highest and the lowest number where there are none.
+
+        They lie in `work`.
+        """
+        lowest, highest, spare = work[:3]
+        np.bitwise_or(stack[0], self.absent[0], out=lowest)
+        np.bitwise_and(stack[0], self.valid[0], out=highest)
+        for layer, absent, valid in zip(stack[1:], self.absent[1:], self.valid[1:], strict=True):
+            np.minimum(lowest, np.bitwise_or(layer, absent, out=spare), out=lowest)
+            np.maximum(highest, np.bitwise_and(layer, valid, out=spare), out=highest)
+        return lowest, highest
+
+
+def _bits(mask: Mask) -> Numbers:
+    return np.multiply(mask, 0xFFFF, dtype=np.uint16)
 
 
 def masked_mean(fields: Array, weight: Array) -> Array:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from statistics import median
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from vidstyle.detect.analysis import COLORS
-from vidstyle.detect.statistics import Array, Mask, MaskedMedian, masked_mean
+from vidstyle.detect.statistics import Array, Mask, MaskedMedian, Numbers, masked_mean
 from vidstyle.flow import resize_flow
 from vidstyle.frames import Motion
 
@@ -25,6 +26,10 @@ LEAST_OVERLAP = 0.25
 """A neighbour that matches less of the source than this is not used."""
 TOLERANCES = (6.0, 16.0)
 """Grey levels by which the source may differ from a warped neighbour, in clean and in very noisy sources."""
+STEPS = 64
+"""Steps of a grey level in which styled planes are written as whole numbers ..."""
+ZERO = 160.0
+"""... and what is added to them before: they are at -128 (colour differences) to 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +43,10 @@ class Sight:
     """[2, h, w]: flow to the frame before, x and y, on the analysis grid."""
     source_mixed: Array
     """The first four planes of the source once more, as OpenCV remaps them fastest: [h, w, 4] ..."""
-    styled_mixed: Array
-    """... and those of the styled picture."""
+    styled_mixed: Numbers
+    """... and those of the styled picture, in steps."""
     rest: Array
-    """[h, w, 4]: the last plane of the source, that of the styled picture, and `back`."""
+    """[h, w, 4]: the last plane of the source, that of the styled picture in steps, and `back`."""
     rest_before: Array | None
     """The same of the frame before with the flow from there to this frame; None after a cut."""
     cut: bool
@@ -68,7 +73,7 @@ class Reference:
     """Median deviation of the neighbours from it."""
     lowest: Array
     highest: Array
-    """Between what values the styled neighbours lie; infinite where there are none."""
+    """Between what values the styled neighbours lie; where there are none, lowest is above highest."""
     source_change: Array
     """Source minus the median of its warped neighbours."""
     supported: Mask
@@ -92,14 +97,24 @@ def _grid(width: int, height: int) -> tuple[Array, Array]:
     return columns, rows
 
 
-def fetch(image: Array, columns: Array, rows: Array, out: Array | None = None) -> Array:
-    """Bilinear samples of float32 [h, w] or [h, w, C <= 4] at the given places; borders are repeated."""
+Image = TypeVar("Image", Array, Numbers)
+
+
+def fetch(image: Image, columns: Array, rows: Array, out: Image | None = None) -> Image:
+    """Bilinear samples of [h, w] or [h, w, C <= 4] at the given places; borders are repeated."""
     return cv2.remap(image, columns, rows, cv2.INTER_LINEAR, out, borderMode=cv2.BORDER_REPLICATE)
 
 
-def largest(values: Array) -> Array:
-    """Maximum over the channels of [h, w, 3] (numpy's own is slow on so short an axis)."""
-    return np.maximum(np.maximum(values[..., 0], values[..., 1]), values[..., 2])
+def to_steps(planes: Array) -> Array:
+    """Planes in grey levels, in steps; not yet rounded."""
+    result: Array = (planes + np.float32(ZERO)) * np.float32(STEPS)
+    return result
+
+
+def from_steps(numbers: Array | Numbers) -> Array:
+    """The way back."""
+    result: Array = numbers * np.float32(1 / STEPS) - np.float32(ZERO)
+    return result
 
 
 def look(source: Array, styled: Array, motion: Motion, before: Sight | None) -> Sight:
@@ -110,7 +125,7 @@ def look(source: Array, styled: Array, motion: Motion, before: Sight | None) -> 
     cut = motion.cut or before is None
     residual, still, rest_before = 0.0, False, None
     if not cut and before is not None:
-        rest_before = cv2.merge([before.source[4], before.styled[4], *forth])
+        rest_before = cv2.merge([before.source[4], to_steps(before.styled[4]), *forth])
         columns, rows = _grid(*size)
         luma = fetch(before.source[0], columns + back[0], rows + back[1])
         change = source[0] - luma
@@ -125,8 +140,8 @@ def look(source: Array, styled: Array, motion: Motion, before: Sight | None) -> 
         styled=styled,
         back=np.stack(back),
         source_mixed=cv2.merge([*source[:4]]),
-        styled_mixed=cv2.merge([*styled[:4]]),
-        rest=cv2.merge([source[4], styled[4], *back]),
+        styled_mixed=cv2.merge([*to_steps(styled[:4]).astype(np.uint16)]),
+        rest=cv2.merge([source[4], to_steps(styled[4]), *back]),
         rest_before=rest_before,
         cut=cut,
         residual=residual,
@@ -157,7 +172,8 @@ class Referee:
     """Makes references. It keeps the room for that: fresh memory would cost a fifth of the time."""
 
     def __init__(self) -> None:
-        self._stack = self._work = self._warped = np.empty(0, np.float32)
+        self._stack = self._work = self._mixed = np.empty(0, np.uint16)
+        self._source = self._error = np.empty(0, np.float32)
 
     def refer(
         self, window: Window, frame: int, *, tolerance: float, without: frozenset[int] = frozenset()
@@ -182,14 +198,16 @@ class Referee:
             return None
         stack, middle_of = self._stack[: len(offsets)], MaskedMedian(valid)
         middle = middle_of(stack, self._work)
-        lowest, highest = _range(stack, valid, self._work)
-        np.subtract(stack, middle, out=stack)
-        spread = middle_of(np.abs(stack, out=stack), self._work)
+        lowest, highest = map(from_steps, middle_of.range(stack, self._work))
+        middle_row = middle.astype(np.uint16).reshape(-1, valid.shape[2])
+        for layer in stack:
+            cv2.absdiff(row := layer.reshape(middle_row.shape), middle_row, row)
+        spread = middle_of(stack, self._work) * np.float32(1 / STEPS)
         # the trusted sources are near this frame's own: their mean will do
         change = here.source - source / np.maximum(count, 1)
         weight = supported.astype(np.float32)
         return Reference(
-            styled=middle,
+            styled=from_steps(middle) * (count > 0),
             spread=spread,
             lowest=lowest,
             highest=highest,
@@ -213,19 +231,19 @@ class Referee:
         assert here is not None
         _, height, width = here.styled.shape
         if self._stack.shape[1:] != here.styled.shape:
-            self._stack = np.empty((2 * REACH, *here.styled.shape), np.float32)
-            self._work = np.empty((2 * REACH + 2, *here.styled.shape), np.float32)
-            self._warped = np.empty((2, height, width, 4), np.float32)
-        warped: Array = self._warped[0]
-        spare: Array = self._warped[1]
+            self._stack = np.empty((2 * REACH, *here.styled.shape), np.uint16)
+            self._work = np.empty((2 * REACH + 2, *here.styled.shape), np.uint16)
+            self._source = np.empty((height, width, 4), np.float32)
+            self._mixed = np.empty((height, width, 4), np.uint16)
+            self._error = np.empty((4, height, width), np.float32)
         first, last = np.zeros((2, height, width, 4), np.float32)
         offsets: list[int] = []
         masks: list[Mask] = []
         for offset, there, rest, columns, rows in _paths(window, frame):
             if frame + offset in without:
                 continue
-            source = fetch(there.source_mixed, columns, rows, warped)
-            error = cv2.blur(largest(cv2.absdiff(source, here.source_mixed, spare)), (3, 3))
+            source = fetch(there.source_mixed, columns, rows, self._source)
+            error = self._error_of(source, here.source_mixed)
             trusted = (
                 (error < tolerance) & (columns >= -1) & (rows >= -1) & (columns <= width) & (rows <= height)
             )
@@ -235,11 +253,17 @@ class Referee:
             cv2.accumulate(source, first, mask)
             cv2.accumulate(rest, last, mask)
             *layers, last_layer = self._stack[len(offsets)]
-            cv2.split(fetch(there.styled_mixed, columns, rows, spare), layers)
-            cv2.extractChannel(rest, 1, last_layer)
+            cv2.split(fetch(there.styled_mixed, columns, rows, self._mixed), layers)
+            last_layer[...] = rest[..., 1]
             offsets.append(offset)
             masks.append(trusted)
         return offsets, masks, np.stack((*cv2.split(first), last[..., 0]))
+
+    def _error_of(self, warped: Array, source: Array) -> Array:
+        """How far colours are from the source's: the largest of the channels, around each pixel [h, w]."""
+        *planes, fine = self._error
+        cv2.split(cv2.absdiff(warped, source), [*planes, fine])
+        return cv2.blur(cv2.max(cv2.max(planes[0], planes[1]), planes[2]), (3, 3))
 
 
 def _paths(window: Window, frame: int) -> Iterator[tuple[int, Sight, Array, Array, Array]]:
@@ -271,20 +295,10 @@ def _rest(window: Window, frame: int, direction: int) -> Array:
     return here.rest
 
 
-def _range(stack: Array, valid: Mask, work: Array) -> tuple[Array, Array]:
-    """Minima and maxima [C, h, w] of the valid entries of a stack; infinite where there are none."""
-    absent = np.where(valid, np.float32(0), np.float32(np.inf))
-    lowest, highest = stack[0] + absent[0], stack[0] - absent[0]
-    for layer, exile in zip(stack[1:], absent[1:], strict=True):
-        np.minimum(lowest, np.add(layer, exile, out=work[0]), out=lowest)
-        np.maximum(highest, np.subtract(layer, exile, out=work[0]), out=highest)
-    return lowest, highest
-
-
 def displacement(before: Sight, here: Sight) -> float:
     """How much a frame's colours would change, in grey levels, if it moved along the flow to the next."""
     height, width = here.back.shape[1:]
     columns, rows = _grid(width, height)
     moved = fetch(before.styled_mixed, columns + here.back[0], rows + here.back[1])
     change = np.array(cv2.mean(cv2.absdiff(moved, before.styled_mixed)))
-    return float(change[COLORS].mean())
+    return float(change[COLORS].mean()) / STEPS
