@@ -33,6 +33,7 @@ REASONS = (
     "invalid",
     "displaced",
     "blocks",
+    "banding",
     "unpainted",
 )
 """Everything that a verdict may give as a reason."""

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from vidstyle.detect import decision
 from vidstyle.detect.analysis import CHANNELS, COLORS, analyse
-from vidstyle.detect.blocks import blockiness, excess
 from vidstyle.detect.decision import (
     CERTAIN,
     HELD,
@@ -37,6 +36,7 @@ from vidstyle.detect.mapping import Cells, cells, learn
 from vidstyle.detect.repeats import LAGS, Band, pace, repeated
 from vidstyle.detect.statistics import Array, column_median, mean_difference
 from vidstyle.detect.temporal import REACH, Referee, Reference, Sight, displacement, look, tolerance
+from vidstyle.detect.traits import LEAST_AROUND, TRAITS, Traits, traits
 from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
 from vidstyle.models.features import FeatureNetwork
 
@@ -93,8 +93,8 @@ class _Frame:
     sight: Sight
     cells: Cells
     looks: Looks | None
-    blocks: float
-    """See `blockiness`."""
+    traits: Traits
+    """Of the styled picture."""
     distance: float | None
     """Mean difference of the styled picture to the source; None if it is blank."""
     pace: Array | None
@@ -184,7 +184,7 @@ class _Detector:
                 sight=sight,
                 cells=cells(source, styled, grid_size(source)),
                 looks=Looks(*looks[2 * i : 2 * i + 2]) if looks else None,
-                blocks=blockiness(batch.pictures[i]),
+                traits=traits(batch.pictures[i]),
                 distance=None if decision.flat(styled) else mean_difference(styled, source),
                 pace=None if before is None or sight.cut else pace(before, sight),
                 answer=_answer(before, sight),
@@ -380,11 +380,11 @@ class _Detector:
                 return "unpainted"
             return sure or (None if band is None or animated else "duplicate")
 
-        blocky = self._blocky(number)
+        peculiar = self._peculiar(number)
         share = BETWEEN if self._between_bad(number) else 1.0
 
-        def total(score: float, sure: str | None, blocks: float) -> float:
-            return max(score / share, CERTAIN if sure else 0.0, blocky(blocks)) / self._threshold
+        def total(score: float, sure: str | None, found: Traits) -> float:
+            return max(score / share, CERTAIN if sure else 0.0, *peculiar(found).values()) / self._threshold
 
         def judge(picture: Tensor) -> float:
             analysis = analyse(picture)
@@ -392,13 +392,13 @@ class _Detector:
             finding = examine(analysis.planes, look)
             band = repeated(sight.source, analysis.planes, older, paces)
             sure = certain(analysis.planes, finding, None, band)
-            return total(weigh(finding).score, sure, blockiness(picture))
+            return total(weigh(finding).score, sure, traits(picture))
 
         sure = certain(sight.styled, finding, frame.invalid, frame.band)
         sure = "displaced" if frame.displaced else sure
-        score = total(score, sure, frame.blocks)
+        score = total(score, sure, frame.traits)
         flagged = frame.flagged = score > 1
-        known = (sure, "blocks" if blocky(frame.blocks) else None)
+        known = (sure, *(reason for reason, evidence in peculiar(frame.traits).items() if evidence > 1))
         source, styled = frame.source, frame.styled
         frame.source = frame.styled = None
         assert source is not None and styled is not None
@@ -440,26 +440,33 @@ class _Detector:
     def _paces(self, number: int) -> list[Array]:
         return [there.pace for there in self._kin(number) if there.pace is not None]
 
-    def _blocky(self, number: int) -> Callable[[float], float]:
-        """What blockiness is evidence of in the place of a frame, 1.0 at the threshold; none below that.
+    def _peculiar(self, number: int) -> Callable[[Traits], dict[str, float]]:
+        """What traits are evidence of in the place of a frame, by their reasons: 1.0 at the threshold, else 0.
 
-        Beyond that of the good frames around it, and beyond what the source explains.
+        Beyond those of the good frames around it, and beyond what the source explains.
         """
         frame, kin = self._frames[number], [f for f in self._kin(number) if not (f.suspect or f.flagged)]
-        around, source = [f.blocks for f in kin], frame.source
-        ahead = [(f.blocks, f.source) for f in kin if f.source is not None]
+        around, source = [f.traits for f in kin], frame.source
+        ahead = [(f.traits, f.source) for f in kin if f.source is not None]
+        mute = len(kin) < LEAST_AROUND or source is None or decision.pale(frame.sight.source)
 
         @cache
-        def explained() -> tuple[float, list[float]]:
-            own = blockiness(source) if source is not None else 0.0
-            return own, [blocks - blockiness(there) for blocks, there in ahead]
+        def explained() -> tuple[Traits, list[Traits]]:
+            assert source is not None
+            return traits(source), [traits(there) for _, there in ahead]
 
-        def evidence(blocks: float) -> float:
-            beyond = excess(blocks, around)
-            if beyond > 1:
-                own, others = explained()
-                beyond = min(beyond, excess(blocks - own, others))
-            return beyond if beyond > 1 else 0.0
+        def evidence(found: Traits) -> dict[str, float]:
+            result = {}
+            for n, trait in enumerate(TRAITS):
+                beyond = trait.excess(found[n], [theirs[n] for theirs in around])
+                if not mute and beyond.max() > 1:
+                    own, others = explained()
+                    unexplained = [
+                        theirs[n] - there[n] for (theirs, _), there in zip(ahead, others, strict=True)
+                    ]
+                    beyond = np.minimum(beyond, trait.excess(found[n] - own[n], unexplained))
+                result[trait.reason] = float(beyond.max()) if not mute and beyond.max() > 1 else 0.0
+            return result
 
         return evidence
 
