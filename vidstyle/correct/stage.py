@@ -30,6 +30,9 @@ DISPLACED = "displaced"
 """The detector's word for a frame that came in a neighbour's place."""
 ELSEWHERE = {DISPLACED, "duplicate"}
 """Its words for pictures of another moment ..."""
+SLIGHT = {"blocks", "banding"}
+"""Its words for faults that may be plain to it, and yet slight: a frame without another is mended only if it is farther
+from what its neighbours would make of it than that from the truth."""
 UNDONE = ("gain", "unmix", "offset")
 """... which nothing makes right that only undoes a fault of the frame itself."""
 
@@ -126,6 +129,11 @@ def _mend(
             return replace(kept, picture=again, action="restyled", method="restyle", score_after=score)
 
     donors, made = repairs(frame, past, future)
+    if set(frame.verdict.reasons) <= SLIGHT:
+        made = iter(options := list(made))
+        errors = {candidate.method: candidate.error for candidate in options}
+        if errors.get("keep", 0) < errors.get("warp", 0):
+            return kept
     best, least = kept, 0.0
     mask = _surroundings(frame)
     elsewhere = bool(set(frame.verdict.reasons[:1]) & ELSEWHERE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -443,7 +444,8 @@ class _Detector:
     def _peculiar(self, number: int) -> Callable[[Traits], dict[str, float]]:
         """What traits are evidence of in the place of a frame, by their reasons: 1.0 at the threshold, else 0.
 
-        Beyond those of the good frames around it, and beyond what the source explains.
+        Beyond those of the good frames around it, and beyond what the source explains. How far beyond tells how sure a
+        fault is, hardly how bad: hence the logarithm.
         """
         frame, kin = self._frames[number], [f for f in self._kin(number) if not (f.suspect or f.flagged)]
         around, source = [f.traits for f in kin], frame.source
@@ -465,7 +467,8 @@ class _Detector:
                         theirs[n] - there[n] for (theirs, _), there in zip(ahead, others, strict=True)
                     ]
                     beyond = np.minimum(beyond, trait.excess(found[n] - own[n], unexplained))
-                result[trait.reason] = float(beyond.max()) if not mute and beyond.max() > 1 else 0.0
+                most = 0.0 if mute else float(beyond.max())
+                result[trait.reason] = 1 + math.log(most) if most > 1 else 0.0
             return result
 
         return evidence
