@@ -17,7 +17,7 @@ import torch
 
 from vidstyle.detect import TrainedFusion, detect
 from vidstyle.detect.decision import MAPS, NAMES, THRESHOLD, Finding
-from vidstyle.detect.fusion import AROUND, NUMBERS, PLAIN, Circumstances
+from vidstyle.detect.fusion import AROUND, CAUTION, NUMBERS, PLAIN, Circumstances
 from vidstyle.detect.statistics import Array
 from vidstyle.models.features import FeatureNetwork
 from vidstyle.models.fusion import FusionNetwork, SideBySide
@@ -189,6 +189,8 @@ def test_the_network_is_doubted_where_it_stands_alone() -> None:
     undecided = FusionNetwork(MAPS, NUMBERS)
     for parameter in undecided.parameters():
         torch.nn.init.zeros_(parameter)
+    for member in undecided.members:
+        torch.nn.init.constant_(member.offset, CAUTION)
     inside = Circumstances(
         9, [0.0] * len(AROUND), 6, 6, 9, 1.0, screening=False, near_end=False, kin=12, unfounded=0, light=0
     )

@@ -14,7 +14,7 @@ from vidstyle.detect.statistics import Array, Pixels
 LEVELS = 256
 WIDTH = 9
 """Levels over which a histogram without gaps is about even."""
-LINES = 180
+LINES = 90
 """Rows of a larger picture that are looked at."""
 
 

@@ -46,8 +46,12 @@ def median_network(count: int) -> tuple[tuple[int, int, bool, bool], ...]:
 def median(rows: Sequence[Array]) -> Array:
     """Of a few arrays of one shape, entry by entry (numpy's own takes five times as long)."""
     ordered = list(rows)
-    for i, j, *_ in median_network(len(ordered)):
-        ordered[i], ordered[j] = np.minimum(ordered[i], ordered[j]), np.maximum(ordered[i], ordered[j])
+    for i, j, low, high in median_network(len(ordered)):
+        first, second = ordered[i], ordered[j]
+        if low:
+            ordered[i] = np.minimum(first, second)
+        if high:
+            ordered[j] = np.maximum(first, second)
     middle: Array = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) * np.float32(0.5)
     return middle
 

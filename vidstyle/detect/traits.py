@@ -33,12 +33,17 @@ class Trait:
     """... and how many times that tells of a fault."""
 
     def excess(self, here: Array, around: Sequence[Array]) -> Array:
-        """How far each number is above those around it, 1 at what is notable; 0 where there are none."""
+        """How far each number is above those around it, 1 at what is notable; 0 where there are none, or nothing is."""
         if not around:
             return np.zeros_like(here)
         middle = column_median(around)
+        beyond = here - middle
+        if not (
+            beyond > self.floor * self.notable
+        ).any():  # most frames: it costs nothing to see that they are good
+            return np.zeros_like(here)
         usual = self.floor + DEVIATIONS * column_median(np.abs(np.asarray(around) - middle))
-        return ((here - middle) / (usual * self.notable)).astype(np.float32)
+        return (beyond / (usual * self.notable)).astype(np.float32)
 
 
 TRAITS = (
