@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vidstyle.detect import detect
-from vidstyle.detect.traits import TRAITS, traits
+from vidstyle.detect.traits import TRAITS, explanation, traits
 
 from .painted_clip import Picture, batches, paint, pan, tensor
 
@@ -36,8 +36,8 @@ def test_a_trait_is_seen_in_either_depth(number: int) -> None:
     spoilt = SPOILT[trait.reason](clean)
     around = [traits(tensor(clean))[number]] * 3
     found = traits(tensor(spoilt))[number]
-    assert trait.excess(found, around).max() > 1
-    assert trait.excess(around[0], around).max() == 0
+    assert trait.excess(found, around) > 1
+    assert trait.excess(around[0], around) == 0
     deep = torch.from_numpy(spoilt.astype(np.uint16) * 257).permute(2, 0, 1)
     assert traits(deep)[number] == pytest.approx(found, abs=0.1)
 
@@ -49,23 +49,30 @@ def test_any_size_has_some(size: tuple[int, int]) -> None:
     assert not traits(torch.full((3, *size), 9, dtype=torch.uint8))[0].any()
 
 
+def test_a_source_explains_its_own_traits_and_without_others_all_that_it_has() -> None:
+    clean, bad = (traits(tensor(picture)) for picture in (pan(1)[0], blocky(pan(1)[0])))
+    assert all((part == 0).all() for part in explanation(clean, [clean, bad, clean]))
+    assert (explanation(bad, [clean, clean, clean])[0] >= bad[0] - clean[0]).all()
+    assert all((part >= own).all() for part, own in zip(explanation(bad, []), bad, strict=True))
+
+
 def test_blocks_in_a_small_part_are_seen_there_and_a_single_edge_is_not() -> None:
     clean = paint(pan(1)[0])
     part, edge = clean.copy(), clean.copy()
     part[56:, 96:144] = blocky(clean, quality=9)[56:, 96:144]
     edge[:, 128:] = 255 - edge[:, 128:]  # an edge where two blocks meet
     around = [traits(tensor(clean))[0]] * 3
-    beyond = TRAITS[0].excess(traits(tensor(part))[0], around).reshape(4, 4)
-    assert beyond[2:, 2].max() > 1 > beyond[0].max()
-    assert TRAITS[0].excess(traits(tensor(edge))[0], around).max() < 1
+    found = traits(tensor(part))[0]
+    assert np.argmax((found - around[0])[:-1]) in (10, 14)
+    assert TRAITS[0].excess(found, around) > 1 > TRAITS[0].excess(traits(tensor(edge))[0], around)
 
 
 def test_a_stretched_histogram_is_seen_and_another_exposure_is_not() -> None:
     source = pan(1)[0]
     around = [traits(tensor(paint(source)))[1]] * 3
     brighter = np.clip(source.astype(np.float32) + 9, 0, 255).astype(np.uint8)
-    assert TRAITS[1].excess(traits(tensor(stretched(paint(source))))[1], around).max() > 1
-    assert TRAITS[1].excess(traits(tensor(paint(brighter)))[1], around).max() < 0.3
+    assert TRAITS[1].excess(traits(tensor(stretched(paint(source))))[1], around) > 1
+    assert TRAITS[1].excess(traits(tensor(paint(brighter)))[1], around) < 0.3
 
 
 @pytest.mark.parametrize("reason", SPOILT)

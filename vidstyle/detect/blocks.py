@@ -15,6 +15,8 @@ BLOCK = 8
 """Pixels; those of JPEG, MPEG and many networks' tiles, from the first of the picture on."""
 PARTS = 4
 """In either direction, that a picture is divided into."""
+WHOLE = 2.0
+"""The mean of all parts differs from picture to picture half as much as a part does."""
 LINES = 360
 """Rows, and columns, of a larger picture that are looked at."""
 CALM = 0.3
@@ -24,22 +26,22 @@ FULL = {"uint8": 1.0, "uint16": 257.0}
 
 
 def blockiness(pixels: Pixels) -> Array:
-    """Of a picture [H, W, 3]: log ratios of the change across blocks to that within, [PARTS * PARTS].
+    """Of a picture [H, W, 3]: log ratios of the change across blocks to that within, [PARTS * PARTS + 1].
 
-    The mean of a part's blocks and of both directions: about 0 where there are none, and in pictures of fewer than two
-    blocks a part.
+    The mean of a part's blocks and of both directions, and last WHOLE times the mean of all parts: about 0 where there
+    are no blocks, and in pictures of fewer than two blocks a part.
     """
     height, width = pixels.shape[:2]
     if min(height, width) < 2 * PARTS * BLOCK:
-        return np.zeros(PARTS * PARTS, np.float32)
+        return np.zeros(PARTS * PARTS + 1, np.float32)
     green = cv2.extractChannel(pixels, 1)  # as good as luma, and at hand
     rows = green[:: max(1, height // LINES)]
     columns = np.ascontiguousarray(green[:, :: max(1, width // LINES)])
     across = cv2.absdiff(rows[:, 1:], rows[:, :-1])
     down = cv2.absdiff(columns[1:], columns[:-1])
     calm = CALM * FULL[str(green.dtype)]
-    result: Array = np.float32(0.5) * (_log_ratios(across, calm, 0) + _log_ratios(down, calm, 1).T)
-    return result.ravel()
+    parts = 0.5 * (_log_ratios(across, calm, 0) + _log_ratios(down, calm, 1).T)
+    return np.append(parts, WHOLE * parts.mean()).astype(np.float32)
 
 
 def _log_ratios(changes: Array, calm: float, axis: int) -> Array:

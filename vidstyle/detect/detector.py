@@ -37,7 +37,7 @@ from vidstyle.detect.mapping import Cells, cells, learn
 from vidstyle.detect.repeats import LAGS, Band, pace, repeated
 from vidstyle.detect.statistics import Array, column_median, mean_difference
 from vidstyle.detect.temporal import REACH, Referee, Reference, Sight, displacement, look, tolerance
-from vidstyle.detect.traits import LEAST_AROUND, TRAITS, Traits, traits
+from vidstyle.detect.traits import LEAST_AROUND, TRAITS, Traits, explanation, traits
 from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
 from vidstyle.models.features import FeatureNetwork
 
@@ -448,26 +448,21 @@ class _Detector:
         fault is, hardly how bad: hence the logarithm.
         """
         frame, kin = self._frames[number], [f for f in self._kin(number) if not (f.suspect or f.flagged)]
-        around, source = [f.traits for f in kin], frame.source
-        ahead = [(f.traits, f.source) for f in kin if f.source is not None]
+        source, sources = frame.source, [f.source for f in kin if f.source is not None]
         mute = len(kin) < LEAST_AROUND or source is None or decision.pale(frame.sight.source)
 
         @cache
-        def explained() -> tuple[Traits, list[Traits]]:
+        def explained() -> Traits:
             assert source is not None
-            return traits(source), [traits(there) for _, there in ahead]
+            return explanation(traits(source), [traits(there) for there in sources])
 
         def evidence(found: Traits) -> dict[str, float]:
             result = {}
             for n, trait in enumerate(TRAITS):
-                beyond = trait.excess(found[n], [theirs[n] for theirs in around])
-                if not mute and beyond.max() > 1:
-                    own, others = explained()
-                    unexplained = [
-                        theirs[n] - there[n] for (theirs, _), there in zip(ahead, others, strict=True)
-                    ]
-                    beyond = np.minimum(beyond, trait.excess(found[n] - own[n], unexplained))
-                most = 0.0 if mute else float(beyond.max())
+                around = [f.traits[n] for f in kin]
+                most = 0.0 if mute else trait.excess(found[n], around)
+                if most > 1:
+                    most = trait.excess(found[n] - explained()[n], around)
                 result[trait.reason] = 1 + math.log(most) if most > 1 else 0.0
             return result
 

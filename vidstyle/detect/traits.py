@@ -17,6 +17,8 @@ from vidstyle.detect.statistics import Array, Pixels, column_median
 
 LEAST_AROUND = 3
 """Pictures that must tell what is usual."""
+AMPLIFIED = np.float32(2)
+"""How much more of its source's traits a style may show."""
 DEVIATIONS = 2.0
 """Median deviations of the pictures around that are usual ..."""
 
@@ -32,18 +34,14 @@ class Trait:
     notable: float
     """... and how many times that tells of a fault."""
 
-    def excess(self, here: Array, around: Sequence[Array]) -> Array:
-        """How far each number is above those around it, 1 at what is notable; 0 where there are none, or nothing is."""
-        if not around:
-            return np.zeros_like(here)
+    def excess(self, here: Array, around: Sequence[Array]) -> float:
+        """How far the worst number is above those around it, 1 at what is notable; 0 if none is by enough to ask."""
         middle = column_median(around)
         beyond = here - middle
-        if not (
-            beyond > self.floor * self.notable
-        ).any():  # most frames: it costs nothing to see that they are good
-            return np.zeros_like(here)
+        if not (beyond > self.floor * self.notable).any():  # most pictures
+            return 0.0
         usual = self.floor + DEVIATIONS * column_median(np.abs(np.asarray(around) - middle))
-        return (beyond / (usual * self.notable)).astype(np.float32)
+        return float((beyond / usual).max()) / self.notable
 
 
 TRAITS = (
@@ -62,3 +60,12 @@ def traits(picture: Tensor) -> Traits:
     """Of a picture [3, H, W], uint8 or uint16."""
     pixels = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
     return tuple(trait.measure(pixels) for trait in TRAITS)
+
+
+def explanation(source: Traits, around: Sequence[Traits]) -> Traits:
+    """What of a styled picture's traits its source accounts for: by how much it has more of them than those around it.
+
+    Without any around all that it has.
+    """
+    usual = [column_median(theirs) for theirs in zip(*around, strict=True)] or map(np.zeros_like, source)
+    return tuple(AMPLIFIED * np.maximum(own - level, 0) for own, level in zip(source, usual, strict=True))
