@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vidstyle.flow import analysis_size
 from vidstyle.frames import Motion
 
 PERIOD = 32
@@ -471,3 +472,18 @@ class StrokeField:
         one, two = (F.grid_sample(self._table, grid[None], align_corners=True)[0] for grid in grids)
         mixed = torch.lerp(two, one, maps[6])
         return torch.lerp(mixed[0], mixed[1], between)
+
+
+def still_guides(
+    picture: Tensor,
+    planes: Sequence[str],
+    origin: tuple[float, float] = (0.0, 0.0),
+    marks: Sequence[Tensor] = (),
+) -> Tensor:
+    """The guide planes [1, planes, H, W] of a single picture, float32 [1, 3, H, W] in [0, 1]; see `StrokeField`."""
+    height, width = picture.shape[2:]
+    columns, rows = analysis_size(width, height)
+    still = np.zeros((rows, columns, 2), np.float32)
+    with torch.no_grad():
+        field = StrokeField((width, height), "cpu", origin, planes, marks)
+        return field(picture, [Motion(still, still, True, 0)], [0])

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from vidstyle.models.features import gram
 from vidstyle.training import losses
 
 
@@ -37,7 +38,7 @@ def test_detail_has_a_slope_where_all_is_flat() -> None:
 
 def test_gram_is_the_mean_product_of_channels() -> None:
     maps = torch.tensor([[[[1.0, 2.0]], [[3.0, -1.0]]]])
-    torch.testing.assert_close(losses.gram(maps), torch.tensor([[[2.5, 0.5], [0.5, 5.0]]]))
+    torch.testing.assert_close(gram(maps), torch.tensor([[[2.5, 0.5], [0.5, 5.0]]]))
 
 
 def test_style_is_relative_and_blind_to_places() -> None:

@@ -40,3 +40,9 @@ class FeatureNetwork(nn.Module):
     def describe(self, pictures: Tensor) -> list[Tensor]:
         """The maps with every column scaled to unit length, so that their dot products are cosines."""
         return [nn.functional.normalize(maps, dim=1) for maps in self(pictures)]
+
+
+def gram(maps: Tensor) -> Tensor:
+    """Products of all pairs of channels, mean over places: [N, C, h, w] -> float32 [N, C, C]."""
+    columns = maps.float().flatten(2)
+    return columns @ columns.transpose(1, 2) / columns.shape[2]

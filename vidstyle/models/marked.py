@@ -17,8 +17,6 @@ NEAR = 8
 FORMS = 0.06, 0.1
 """Where detail of the frame or of its painting is so strong (deviation of luma), it shows forms: a face, letters. Marks
 begin to give way, and are gone."""
-MORE = 1.2
-"""So much stronger are marks elsewhere, as they are not everywhere."""
 
 
 class Marked(nn.Module):
@@ -30,6 +28,7 @@ class Marked(nn.Module):
 
     table: Tensor
     strength: Tensor
+    """Deviation of luma that marks fill up to."""
     colour: Tensor
 
     def __init__(self, base: Generator, texture: Texture) -> None:
@@ -57,17 +56,20 @@ class Marked(nn.Module):
     def forward(self, frames: Tensor, guides: Tensor) -> Tensor:
         """As `Generator.forward`; the last plane of `guides` has the marks."""
         painted: Tensor = self.base(frames, guides[:, :-1])
-        room = self._room(frames, painted.clamp(0, 1))
-        return painted + room * guides[:, -1:].float() * self.colour.float().view(1, 3, 1, 1)
+        return self.marked(painted, frames, guides[:, -1:], self.strength)
+
+    def marked(self, painted: Tensor, frames: Tensor, marks: Tensor, strength: Tensor) -> Tensor:
+        """What `base` has painted, with `marks` [T, 1, H, W] of a strength."""
+        room = self._room(frames, painted.clamp(0, 1), strength)
+        return painted + room * marks.float() * self.colour.float().view(1, 3, 1, 1)
 
     @torch.no_grad()  # the slope of the root is infinite where marks begin
-    def _room(self, frames: Tensor, painted: Tensor) -> Tensor:
+    def _room(self, frames: Tensor, painted: Tensor, strength: Tensor) -> Tensor:
         """How strong marks may be [T, 1, H, W]."""
         power = _detail(painted)
         least, most = FORMS
         free = (most - torch.maximum(power, _detail(frames)).sqrt()) / (most - least)
-        wanted = (MORE * self.strength.float()) ** 2
-        return (wanted - power).clamp_min(0).sqrt() * free.clamp(0, 1)
+        return (strength.float() ** 2 - power).clamp_min(0).sqrt() * free.clamp(0, 1)
 
 
 def _detail(pictures: Tensor) -> Tensor:

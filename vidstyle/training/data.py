@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidstyle.frames import Motion
-from vidstyle.guides import TABLE, StrokeField
+from vidstyle import guides
+from vidstyle.guides import TABLE
 from vidstyle.training.teachers import Teacher
 
 log = logging.getLogger("vidstyle")
@@ -106,16 +106,9 @@ def still_guides(
     origin: tuple[float, float] = (0.0, 0.0),
     marks: Sequence[Tensor] = (),
 ) -> Array:
-    """The guide planes [H, W, C] of a single picture, float32 [H, W, 3] in [0, 1]; see `StrokeField`."""
-    height, width = picture.shape[:2]
-    scale = min(1.0, 320 / max(width, height))
-    zero = np.zeros((max(8, round(height * scale)), max(8, round(width * scale)), 2), np.float32)
+    """`guides.still_guides` of float32 [H, W, 3] in [0, 1]: [H, W, C]."""
     frame = torch.from_numpy(picture).permute(2, 0, 1)[None]
-    with torch.inference_mode():
-        guides = StrokeField((width, height), "cpu", origin, planes, marks)(
-            frame, [Motion(zero, zero, True, 0)], [0]
-        )
-    return guides[0].permute(1, 2, 0).contiguous().numpy()
+    return guides.still_guides(frame, planes, origin, marks)[0].permute(1, 2, 0).contiguous().numpy()
 
 
 def paint(
@@ -133,9 +126,9 @@ def paint(
     picture = toned(picture[top : top + LARGEST, left : left + LARGEST], random)
     source = picture.astype(np.float32) / 255
     origin = random.uniform(0, TABLE), random.uniform(0, TABLE)
-    guides = still_guides(source, teacher.guides, origin, marks)
+    planes = still_guides(source, teacher.guides, origin, marks)
     # The generator sees the guides as they are stored, so the teacher paints on those.
-    stored = np.clip(np.round(guides * GUIDE_UNIT + 128), 0, 255).astype(np.uint8)
+    stored = np.clip(np.round(planes * GUIDE_UNIT + 128), 0, 255).astype(np.uint8)
     painted = teacher.paint(source, (stored.astype(np.float32) - 128) / GUIDE_UNIT)
     return Pair(picture, np.round(painted * 255).astype(np.uint8), stored)
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vidstyle.models.features import gram
+
 YUV = ((0.299, 0.587, 0.114), (-0.147, -0.289, 0.436), (0.615, -0.515, -0.100))
 
 # ---- pairs: the teacher's picture is known
@@ -79,12 +81,6 @@ def _gram_distance(painted: Tensor, wanted: Tensor) -> Tensor:
     if len(painted) != len(wanted):
         wanted = wanted.mean(0, keepdim=True)
     return ((painted - wanted).flatten(1).norm(dim=1) / (wanted.flatten(1).norm(dim=1) + 1e-8)).mean()
-
-
-def gram(maps: Tensor) -> Tensor:
-    """Products of all pairs of channels, mean over places: [N, C, h, w] -> float32 [N, C, C]."""
-    columns = maps.float().flatten(2)
-    return columns @ columns.transpose(1, 2) / columns.shape[2]
 
 
 def _pairs(first: Sequence[Tensor], second: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:

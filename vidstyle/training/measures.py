@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidstyle.flow import warp
+from vidstyle.models.features import gram
 from vidstyle.training import losses
 from vidstyle.training.perceptual import Features
 
@@ -111,7 +112,7 @@ class StyleDistance:
 
     def __init__(self, features: Features, pictures: Sequence[Frame]) -> None:
         self._features = features
-        grams = [[losses.gram(maps) for maps in self.maps(picture)] for picture in pictures]
+        grams = [[gram(maps) for maps in self.maps(picture)] for picture in pictures]
         self._wanted = [torch.stack(layer).mean(0) for layer in zip(*grams, strict=True)]
 
     @torch.no_grad()
@@ -123,7 +124,7 @@ class StyleDistance:
 
     def style(self, maps: Sequence[Tensor]) -> float:
         """||A - B|| / ||B||, mean over the layers."""
-        found = [losses.gram(layer) for layer in maps]
+        found = [gram(layer) for layer in maps]
         distances = [(a - b).norm() / b.norm() for a, b in zip(found, self._wanted, strict=True)]
         return float(torch.stack(distances).mean())
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from vidstyle.errors import InputError
 from vidstyle.models.any_style import LONGEST
+from vidstyle.models.features import gram
 from vidstyle.models.marks import Marks, marks_of
 from vidstyle.models.palette import Colours, colours_of
-from vidstyle.training import losses
 from vidstyle.training.data import find, read
 from vidstyle.training.datasets import Picture
 from vidstyle.training.perceptual import Features
@@ -106,5 +106,5 @@ def _one(
     one = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 255
     with torch.autocast("cpu", torch.bfloat16):
         maps = features(one.contiguous(memory_format=torch.channels_last))
-    grams = [losses.gram(layer)[0].half() for layer in maps]
+    grams = [gram(layer)[0].half() for layer in maps]
     return StylePicture(name, group, describe(one), grams, colours_of([picture]), marks_of(picture))

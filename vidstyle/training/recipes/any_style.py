@@ -280,7 +280,7 @@ class AnyStyleRecipe(Recipe):
 
 
 def gram(maps: Tensor) -> Tensor:
-    """`losses.gram` in the precision of the maps: it is close enough (cosine of the slopes .99999) and cheaper.
+    """`features.gram` in the precision of the maps: it is close enough (cosine of the slopes .99999) and cheaper.
 
     Products of rows of channels keep the memory format of a channels_last network, forwards and backwards.
     """
