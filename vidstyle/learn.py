@@ -21,12 +21,13 @@ from torch import nn
 
 from vidstyle.device import choose_device
 from vidstyle.errors import InputError, OutputError, StyleError, UsageError, WeightsError
+from vidstyle.fitting import ORDER, fitted
 from vidstyle.media.files import output_errors, write_file
 from vidstyle.models.any_style import AnyStyle
 from vidstyle.models.blend import StyleNetwork
 from vidstyle.models.load import load
 from vidstyle.models.marked import Marked
-from vidstyle.painters import ORDER, fitted, picture_painter
+from vidstyle.painters import picture_painter
 from vidstyle.pictures import check_style_picture, read_style_picture
 from vidstyle.styles import any_entry
 from vidstyle.training import perceptual

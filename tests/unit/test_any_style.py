@@ -245,14 +245,14 @@ def test_a_learnt_style_is_there_by_its_name(home: Path, quick: list[int]) -> No
     assert "art.png" in entry.description
     assert weights.verified_bytes(entry)
     style = styles.wanted("mine")
-    from vidstyle import painters
+    from vidstyle import fitting, painters
 
     painter = painters.painting_network(style, lambda: [picture(7)])
     planes = len(painters.guides_of(style)) + len(painter.marks)
     painted = painter(torch.rand(1, 3, 16, 16), torch.randn(1, planes, 16, 16))
     assert torch.isfinite(painted).all()
     assert isinstance(painter, Marked)
-    own = texture_of(painters.fitted(read_style_picture(home / "art.png")))
+    own = texture_of(fitting.fitted(read_style_picture(home / "art.png")))
     assert own is not None
     assert np.abs(painter.marks[0].numpy() - own.table).max() < 0.01, "the marks of the picture, as they were"
     with pytest.raises(OutputError, match="already"):
@@ -263,28 +263,6 @@ def test_a_learnt_style_is_there_by_its_name(home: Path, quick: list[int]) -> No
     assert list(manifest["styles"]) == ["mine"]
     weights_there = list(weights.users_folder().glob("*.safetensors"))
     assert weights_there == [again.weights], "what is replaced is gone"
-
-
-def test_marks_are_weaker_in_a_film_that_is_lively_itself(home: Path) -> None:
-    from vidstyle import painters
-
-    cv2.imwrite(str(home / "art.png"), picture(3, 200))
-    style = styles.wanted(str(home / "art.png"))
-    shades = np.linspace(60, 180, 160, dtype=np.float32)
-    calm = np.repeat(np.broadcast_to(shades[:, None], (160, 160))[..., None], 3, 2).astype(np.uint8)
-    noise = np.random.default_rng(0).normal(0, 8, calm.shape)
-    lively = np.clip(calm + noise, 0, 255).astype(np.uint8)
-    strengths = []
-    for frame in (calm, lively, calm[:60]):
-        painter = painters.painting_network(style, lambda frame=frame: [frame])  # type: ignore[misc]
-        assert isinstance(painter, Marked)
-        strengths.append(float(painter.strength))
-    own = texture_of(painters.fitted(read_style_picture(home / "art.png")))
-    assert own is not None
-    shares = np.array(strengths) / own.strength
-    assert shares[1] < shares[0]
-    assert min(painters.SHARES) - 1e-5 <= shares[1]
-    assert shares[2] == pytest.approx(painters.USUAL_SHARE), "so small a frame tells nothing"
 
 
 def test_a_picture_without_marks_is_learnt_without(home: Path, quick: list[int]) -> None:
