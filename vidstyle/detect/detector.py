@@ -37,7 +37,7 @@ from vidstyle.detect.mapping import Cells, cells, learn
 from vidstyle.detect.repeats import LAGS, Band, pace, repeated
 from vidstyle.detect.statistics import Array, column_median, mean_difference
 from vidstyle.detect.temporal import REACH, Referee, Reference, Sight, displacement, look, tolerance
-from vidstyle.detect.traits import LEAST_AROUND, TRAITS, Traits, explanation, traits
+from vidstyle.detect.traits import LEAST_AROUND, TRAITS, Traits, traits
 from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
 from vidstyle.models.features import FeatureNetwork
 
@@ -401,7 +401,9 @@ class _Detector:
         flagged = frame.flagged = score > 1
         known = (sure, *(reason for reason, evidence in peculiar(frame.traits).items() if evidence > 1))
         source, styled = frame.source, frame.styled
-        frame.source = frame.styled = None
+        frame.styled = None
+        if (left := self._frames.get(number - REACH)) is not None:
+            left.source = None
         assert source is not None and styled is not None
         return CheckedFrame(
             index=frame.index,
@@ -448,21 +450,24 @@ class _Detector:
         fault is, hardly how bad: hence the logarithm.
         """
         frame, kin = self._frames[number], [f for f in self._kin(number) if not (f.suspect or f.flagged)]
-        source, sources = frame.source, [f.source for f in kin if f.source is not None]
-        mute = len(kin) < LEAST_AROUND or source is None or decision.pale(frame.sight.source)
+        mute = len(kin) < LEAST_AROUND or decision.pale(frame.sight.source)
+        around = [f.traits for f in kin]
+        sources = [f.source for f in (frame, *kin)]  # they may be gone when a repair is judged
 
         @cache
-        def explained() -> Traits:
-            assert source is not None
-            return explanation(traits(source), [traits(there) for there in sources])
+        def of_sources() -> tuple[Traits, list[Traits]]:
+            own, *others = (traits(source) for source in sources if source is not None)
+            return own, others
 
         def evidence(found: Traits) -> dict[str, float]:
             result = {}
             for n, trait in enumerate(TRAITS):
-                around = [f.traits[n] for f in kin]
-                most = 0.0 if mute else trait.excess(found[n], around)
+                theirs = [there[n] for there in around]
+                most = 0.0 if mute else trait.excess(found[n], theirs)
                 if most > 1:
-                    most = trait.excess(found[n] - explained()[n], around)
+                    own, others = of_sources()
+                    unexplained = [there - source[n] for there, source in zip(theirs, others, strict=True)]
+                    most = min(most, trait.excess(found[n] - own[n], unexplained))
                 result[trait.reason] = 1 + math.log(most) if most > 1 else 0.0
             return result
 

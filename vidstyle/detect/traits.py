@@ -17,8 +17,6 @@ from vidstyle.detect.statistics import Array, Pixels, column_median
 
 LEAST_AROUND = 3
 """Pictures that must tell what is usual."""
-AMPLIFIED = np.float32(2)
-"""How much more of its source's traits a style may show."""
 DEVIATIONS = 2.0
 """Median deviations of the pictures around that are usual ..."""
 
@@ -60,12 +58,3 @@ def traits(picture: Tensor) -> Traits:
     """Of a picture [3, H, W], uint8 or uint16."""
     pixels = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
     return tuple(trait.measure(pixels) for trait in TRAITS)
-
-
-def explanation(source: Traits, around: Sequence[Traits]) -> Traits:
-    """What of a styled picture's traits its source accounts for: by how much it has more of them than those around it.
-
-    Without any around all that it has.
-    """
-    usual = [column_median(theirs) for theirs in zip(*around, strict=True)] or map(np.zeros_like, source)
-    return tuple(AMPLIFIED * np.maximum(own - level, 0) for own, level in zip(source, usual, strict=True))
