@@ -28,10 +28,11 @@ ORDER = (STROKES, LINES, *TEXTURES)
 LIVELIER = (1.0, 1.2)
 """How much livelier than it is a painter may be told that the film is: it then adds less of its own. With 1.5 or more,
 busy films get much nearer to calm pictures (relative Gram .54 to .37), but faces and edges are smeared."""
-SHARES = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
-"""How strong marks may be made, over those of the picture. They are not everywhere, so mostly it is more than 1 ..."""
+SHARES = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+"""How strong marks may be made, over those of the picture. They are not everywhere, so it may be more than 1; with 1.4
+plain walls are two fifths less steady."""
 USUAL_SHARE = 1.2
-"""... as here, where nothing is tried."""
+"""That where nothing is tried."""
 TRIED = 2
 """On so many frames, ..."""
 SEEN = 64, 1280
