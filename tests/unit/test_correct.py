@@ -129,7 +129,7 @@ def test_a_repair_that_changes_nothing_is_none(monkeypatch: pytest.MonkeyPatch) 
     frames = [frame(t, flagged=t == 5) for t in range(10)]
     same = to_levels(frames[5].styled)
     made = [Candidate("keep", same, 9.0), Candidate("unmix", same + 0.2, 1.0)]
-    monkeypatch.setattr(stage, "repairs", lambda *_: ((4, 6), made))
+    monkeypatch.setattr(stage, "repairs", lambda *_: ((4, 6), 1.0, made))
     kept = list(correct(frames))[5]
     assert kept.action == "kept" and kept.picture is frames[5].styled and kept.score_after is None
 
@@ -325,10 +325,30 @@ def test_another_moments_picture_is_not_made_right_by_undoing_its_faults(
     levels = np.full((108, 192, 3), 99, np.float32)
     errors = {"keep": 10.0, "gain": 0.1, "unmix": 0.2, "offset": 0.3, "warp": 5.0}
     offered = [Candidate(method, levels, error) for method, error in errors.items()]
-    monkeypatch.setattr(stage, "repairs", lambda *frames: ((), iter(offered)))
+    monkeypatch.setattr(stage, "repairs", lambda *frames: ((), 5.0, iter(offered)))
     verdict = Verdict(score=8.0, flagged=True, reasons=(reason, "texture"), reference="both")
     bad = replace(frame(0), verdict=verdict, judge=lambda picture: 0.5)
     assert next(correct([bad])).method == ("unmix" if reason == "color" else "warp")
+
+
+@pytest.mark.parametrize(
+    ("reasons", "of_blend", "action"),
+    [
+        (("banding",), 20.0, "kept"),
+        (("blocks", "banding"), 20.0, "kept"),
+        (("banding",), 5.0, "repaired"),
+        (("banding", "color"), 20.0, "repaired"),
+    ],
+)
+def test_a_slight_fault_is_mended_only_where_neighbours_do_better(
+    reasons: tuple[str, ...], of_blend: float, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels = to_levels(frame(1).styled)
+    offered = [Candidate("keep", levels, 10.0), Candidate("fuse", levels + 9, 0.1)]
+    monkeypatch.setattr(stage, "repairs", lambda *frames: ((), of_blend, iter(offered)))
+    verdict = Verdict(score=8.0, flagged=True, reasons=reasons, reference="both")
+    bad = replace(frame(0), verdict=verdict, judge=lambda picture: 0.5)
+    assert next(correct([bad])).action == action
 
 
 def _distance(clean: Tensor) -> Judge:

@@ -128,17 +128,15 @@ def _mend(
         if score < min(1.0, MARGIN * frame.verdict.score):
             return replace(kept, picture=again, action="restyled", method="restyle", score_after=score)
 
-    donors, made = repairs(frame, past, future)
-    if set(frame.verdict.reasons) <= SLIGHT:
-        made = iter(options := list(made))
-        errors = {candidate.method: candidate.error for candidate in options}
-        if errors.get("keep", 0) < errors.get("warp", 0):
-            return kept
+    donors, of_blend, made = repairs(frame, past, future)
+    slight = set(frame.verdict.reasons) <= SLIGHT
     best, least = kept, 0.0
     mask = _surroundings(frame)
     elsewhere = bool(set(frame.verdict.reasons[:1]) & ELSEWHERE)
     for candidate in made:
         if candidate.method == "keep":
+            if slight and candidate.error < of_blend:
+                return kept
             least = _cost(candidate, frame.verdict.score)
             continue
         if elsewhere and candidate.method in UNDONE:
@@ -200,14 +198,17 @@ def _cost(candidate: Candidate, score: float) -> float:
 
 def repairs(
     frame: CheckedFrame, past: Iterable[CheckedFrame], future: Iterable[CheckedFrame]
-) -> tuple[tuple[int, ...], Iterator[Candidate]]:
-    """The indices of the good neighbours that can be used, and what can be made of them and the frame itself."""
+) -> tuple[tuple[int, ...], float, Iterator[Candidate]]:
+    """What can be made of a frame and the good neighbours that can be used.
+
+    Their indices, the squared error to be expected of what they alone make of it, and the candidates, made one by one.
+    """
     before, after = _good(frame, past), _good(frame, future)
     least = LEAST_CONFIDENCE if frame.verdict.reference != "none" else BLIND_CONFIDENCE
     donors = [*before[:1], *after[:1]] if before and after else before or after
     carried = [c for c in (carry(frame, donor) for donor in donors) if c.confidence.mean() >= least]
     if not carried:
-        return (), iter(())
+        return (), 0.0, iter(())
     source = to_levels(frame.source)
     made = calibrated(blend(source, carried), before, after)
     others = [
@@ -217,4 +218,8 @@ def repairs(
         and DISPLACED in f.verdict.reasons
         and DISPLACED in frame.verdict.reasons
     ]
-    return tuple(c.index for c in carried), candidates(to_levels(frame.styled), source, made, others)
+    return (
+        tuple(c.index for c in carried),
+        made.error,
+        candidates(to_levels(frame.styled), source, made, others),
+    )

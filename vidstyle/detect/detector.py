@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -384,8 +384,8 @@ class _Detector:
         peculiar = self._peculiar(number)
         share = BETWEEN if self._between_bad(number) else 1.0
 
-        def total(score: float, sure: str | None, found: Traits) -> float:
-            return max(score / share, CERTAIN if sure else 0.0, *peculiar(found).values()) / self._threshold
+        def total(score: float, sure: str | None, odd: Mapping[str, float]) -> float:
+            return max(score / share, CERTAIN if sure else 0.0, *odd.values()) / self._threshold
 
         def judge(picture: Tensor) -> float:
             analysis = analyse(picture)
@@ -393,13 +393,14 @@ class _Detector:
             finding = examine(analysis.planes, look)
             band = repeated(sight.source, analysis.planes, older, paces)
             sure = certain(analysis.planes, finding, None, band)
-            return total(weigh(finding).score, sure, traits(picture))
+            return total(weigh(finding).score, sure, peculiar(traits(picture)))
 
         sure = certain(sight.styled, finding, frame.invalid, frame.band)
         sure = "displaced" if frame.displaced else sure
-        score = total(score, sure, frame.traits)
+        odd = peculiar(frame.traits)
+        score = total(score, sure, odd)
         flagged = frame.flagged = score > 1
-        known = (sure, *(reason for reason, evidence in peculiar(frame.traits).items() if evidence > 1))
+        known = (sure, *(reason for reason, evidence in odd.items() if evidence > 1))
         source, styled = frame.source, frame.styled
         frame.styled = None
         if (left := self._frames.get(number - REACH)) is not None:
