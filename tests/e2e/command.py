@@ -15,15 +15,18 @@ import av
 import numpy as np
 import pytest
 
+from tests.e2e.forked import Ended, herd
 from vidstyle.report import read_lines
 
 SECONDS = 240 * int(os.environ.get("VIDSTYLE_PATIENCE", "1"))
 """The longest that a run may take; VIDSTYLE_PATIENCE multiplies it where a machine has much else to do."""
 
 
-def vidstyle(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`vidstyle ARGUMENTS` to its end."""
-    return subprocess.run(
+def vidstyle(*arguments: str | Path, **environment: str) -> Ended:
+    """`vidstyle ARGUMENTS` to its end; in an interpreter of its own where the environment is to be another."""
+    if not environment:
+        return herd().run(*arguments, limit=SECONDS, cwd=Path.cwd())
+    done = subprocess.run(
         [sys.executable, "-m", "vidstyle", *map(str, arguments)],
         capture_output=True,
         text=True,
@@ -32,6 +35,7 @@ def vidstyle(*arguments: str | Path, **environment: str) -> subprocess.Completed
         env={**os.environ, **environment},
         check=False,
     )
+    return Ended(done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
 def vidstyle_as_anybody(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -67,7 +71,7 @@ def start(*arguments: str | Path, hang_up: signal.Handlers = signal.SIG_DFL) -> 
     )
 
 
-def paint(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def paint(*arguments: str | Path) -> Ended:
     """A run that has to end well."""
     done = vidstyle(*arguments)
     assert done.returncode == 0, done.stderr

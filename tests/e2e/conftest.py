@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.forked import Herd
+from tests.e2e.forked import Herd, herd
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,8 +31,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def herd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Herd]:
+@pytest.fixture(name="herd", scope="session")
+def fixture_herd() -> Herd:
     """Runs the command without its start-up."""
-    with Herd(tmp_path_factory.mktemp("words")) as herd:
-        yield herd
+    return herd()

@@ -6,14 +6,18 @@ its own as well.
 
 from __future__ import annotations
 
+import atexit
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -32,13 +36,13 @@ class Ended:
 
     returncode: int
     """Negative after a signal; HUNG where it took longer than it was given."""
-    seconds: float
-    processor_seconds: float
-    """Does not grow with what else the machine does."""
-    megabytes: float
-    """The most memory it held."""
     stdout: str
     stderr: str
+    seconds: float = math.nan
+    processor_seconds: float = math.nan
+    """Does not grow with what else the machine does."""
+    megabytes: float = math.nan
+    """The most memory it held."""
 
 
 class Herd:
@@ -89,6 +93,16 @@ class Herd:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@cache
+def herd() -> Herd:
+    """One for all tests of a process."""
+    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    herd = Herd(Path(folder.name))
+    atexit.register(folder.cleanup)
+    atexit.register(herd.close)
+    return herd
 
 
 def serve() -> None:
