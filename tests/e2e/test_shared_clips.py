@@ -6,14 +6,13 @@ import pytest
 
 from tests.e2e.command import frame_lines, paint, sound_packets, times
 
-FIRST = "20f"
+FIRST = 8
 WHOLE = {
     "carphone_144p30_silent.mp4",
     "nasa_lowlight_2video_2audio.mp4",
     "phone_shaky_vfr_720p_aac.mp4",
     "rotated_metadata_270p.mp4",
     "sintel_snow_fadein_480p24_mp3.mp4",
-    "person_signing_480p30_silent.mkv",
 }
 """Painted to the end; of the others, which take minutes, the first frames."""
 
@@ -30,8 +29,8 @@ def clips() -> list[Path]:
 def test_every_frame_comes_back_at_its_time(clip: Path, shared: Path, tmp_path: Path) -> None:
     output = tmp_path / ("out.mkv" if clip.suffix == ".webm" else f"out{clip.suffix}")
     whole = clip.name in WHOLE
-    paint(clip, "-o", output, "--preset", "ultrafast", *(() if whole else ("--duration", FIRST)))
-    expected = times(clip) if whole else times(clip)[:20]
+    paint(clip, "-o", output, "--preset", "ultrafast", *(() if whole else ("--duration", f"{FIRST}f")))
+    expected = times(clip) if whole else times(clip)[:FIRST]
     got = times(output)
     shift = 0 if whole else expected[0]
     assert len(got) == len(expected)

@@ -140,11 +140,11 @@ def test_examples_are_what_the_detector_measures_and_are_repeatable(
 
 def test_training_learns_and_is_repeatable_and_the_threshold_is_where_it_was_asked_for() -> None:
     generator = torch.Generator().manual_seed(0)
-    labels = (torch.rand(600, generator=generator) < 0.5).float()
-    maps = torch.rand(600, MAPS, 6, 8, generator=generator) * 0.2
+    labels = (torch.rand(300, generator=generator) < 0.5).float()
+    maps = torch.rand(300, MAPS, 6, 8, generator=generator) * 0.2
     maps[:, 0, 3, 4] += 2 * labels  # one cell of one map gives it away
-    table = Table(maps.half(), torch.zeros(600, NUMBERS), labels)
-    network, again = (train(table, epochs=25, members=1, batch=64) for _ in range(2))
+    table = Table(maps.half(), torch.zeros(300, NUMBERS), labels)
+    network, again = (train(table, epochs=12, members=1, batch=32) for _ in range(2))
     assert torch.equal(logits(network, table), logits(again, table))
     recall = set_threshold(network, table, 0.02)
     answers = logits(network, table)
