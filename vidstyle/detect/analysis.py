@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -62,7 +63,7 @@ def analyse(picture: Tensor) -> Analysis:
     size = analysis_size(width, height)
     large = TEXTURE_SCALE * size[0], TEXTURE_SCALE * size[1]
     pixels = shrink(pixels, large if large[0] <= width and large[1] <= height else (width, height))
-    levels = pixels.astype(np.float32)
+    levels = torch.from_numpy(pixels).float().numpy()  # numpy's own takes three times as long
     if pixels.dtype == np.uint16:
         levels *= np.float32(1 / 257)
     luma = cv2.transform(levels, LUMA)

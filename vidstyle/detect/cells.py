@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
+import cv2
 import numpy as np
-import torch
 
 from vidstyle.detect.statistics import Array, Mask
 
@@ -15,22 +14,12 @@ LEAST_SUPPORT = 0.3
 LEAST_SHARE = 1e-3
 
 
-@cache
-def averaging(length: int, cells: int) -> torch.Tensor:
-    """Matrix [cells, length] that averages areas along one axis; pixels on the border of two cells go to both."""
-    edges = np.linspace(0, length, cells + 1)[:, None]
-    pixels = np.arange(length)
-    shares = np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels)
-    return torch.from_numpy((np.clip(shares, 0, 1) * cells / length).astype(np.float32))
-
-
 def cell_means(field: Array, size: tuple[int, int]) -> Array:
     """Area means [C, rows, columns] of float32 [C, h, w] over a grid of `size` (columns, rows)."""
-    height, width = field.shape[1:]
-    # torch keeps to the threads that it was given; numpy's own matrix product may not
-    means = averaging(height, size[1]) @ (torch.from_numpy(field) @ averaging(width, size[0]).T)
-    result: Array = means.numpy()
-    return result
+    means = np.empty((len(field), size[1], size[0]), np.float32)
+    for plane, cells in zip(field, means, strict=True):
+        cv2.resize(plane, size, cells, interpolation=cv2.INTER_AREA)
+    return means
 
 
 def trusted_means(fields: Sequence[Array], trusted: Mask, size: tuple[int, int]) -> tuple[Array, Array]:
