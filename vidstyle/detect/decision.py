@@ -259,7 +259,9 @@ def _maps(compared: _Comparison) -> Array:
 
 def compress(values: Array) -> Array:
     """Signed logarithm: linear near 0, and nothing is huge."""
-    result: Array = np.copysign(np.log(np.abs(values) + np.float32(1)), values)  # log1p takes four times as long
+    result: Array = np.copysign(
+        np.log(np.abs(values) + np.float32(1)), values
+    )  # log1p takes four times as long
     return result
 
 

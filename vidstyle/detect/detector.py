@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -36,7 +35,17 @@ from vidstyle.detect.fusion import AROUND, UNEASY, Circumstances, Fusion
 from vidstyle.detect.mapping import Cells, cells, learn
 from vidstyle.detect.repeats import LAGS, Band, pace, repeated
 from vidstyle.detect.statistics import Array, column_median, mean_difference
-from vidstyle.detect.temporal import REACH, Referee, Reference, Sight, displacement, look, tolerance
+from vidstyle.detect.temporal import (
+    REACH,
+    Neighbour,
+    Referee,
+    Reference,
+    Sight,
+    displacement,
+    gather,
+    look,
+    tolerance,
+)
 from vidstyle.detect.traits import LEAST_AROUND, TRAITS, Traits, traits
 from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
 from vidstyle.models.features import FeatureNetwork
@@ -102,8 +111,12 @@ class _Frame:
     """See `repeats.pace`; None after a cut."""
     answer: Array | None
     """See `displaced.answer`, since the frame before; None after a cut and where the source hardly changed."""
+    source_traits: Traits | None = None
+    """Of the source, once they are asked for."""
     band: Band | None = None
     """The part of it that shows an older picture, found at the screening."""
+    neighbours: Sequence[Neighbour] = ()
+    """From the screening until it is judged, as are `reference`, `examine` and `finding`."""
     reference: Reference | None = None
     spread: Array | None = None
     """Of its reference, as is `change`: see `Reference.mean_spread`."""
@@ -242,7 +255,8 @@ class _Detector:
 
     def _screen(self, number: int) -> None:
         frame = self._frames[number]
-        frame.reference = self._referee.refer(self._sight, number, tolerance=self._tolerance(number))
+        frame.neighbours = gather(self._sight, number, self._tolerance(number))
+        frame.reference = self._referee.refer(frame.sight, frame.neighbours)
         if frame.reference is not None:
             frame.spread, frame.change = frame.reference.mean_spread, frame.reference.mean_change
         frame.examine = self._examiner(number, frame.reference)
@@ -329,6 +343,7 @@ class _Detector:
             # The others seemed bad beside them.
             suspects = frozenset(n for n in suspects if self._frames[n].changed or self._frames[n].sure)
         self._compare_with_next(number)
+        neighbours, frame.neighbours = frame.neighbours, ()
         reference, frame.reference = frame.reference, None
         examine, frame.examine = frame.examine, None
         finding, frame.finding = frame.finding, None
@@ -338,7 +353,7 @@ class _Detector:
 
         def compare(without: frozenset[int]) -> tuple[Reference | None, Examine, Finding]:
             cleaner = self._referee.refer(
-                self._sight, number, tolerance=self._tolerance(number), without=without
+                sight, [there for there in neighbours if number + there.offset not in without]
             )
             again = self._examiner(number, cleaner, without)
             return cleaner, again, again(sight.styled, frame.looks.styled if frame.looks else None)
@@ -453,11 +468,13 @@ class _Detector:
         frame, kin = self._frames[number], [f for f in self._kin(number) if not (f.suspect or f.flagged)]
         mute = len(kin) < LEAST_AROUND or decision.pale(frame.sight.source)
         around = [f.traits for f in kin]
-        sources = [f.source for f in (frame, *kin)]  # they may be gone when a repair is judged
+        sources = [(f, f.source) for f in (frame, *kin)]  # they may be gone when a repair is judged
 
-        @cache
         def of_sources() -> tuple[Traits, list[Traits]]:
-            own, *others = (traits(source) for source in sources if source is not None)
+            for there, source in sources:
+                if there.source_traits is None and source is not None:
+                    there.source_traits = traits(source)
+            own, *others = (there.source_traits for there, _ in sources if there.source_traits is not None)
             return own, others
 
         def evidence(found: Traits) -> dict[str, float]:

@@ -103,12 +103,12 @@ class MaskedMedian:
     absent: Numbers
     """... and all of what is not."""
 
-    def __call__(self, stack: Numbers, work: Numbers | None = None) -> Array:
-        """uint16 [N, C, h, w] -> float32 [C, h, w]; 0 where nothing is valid. Entries are to be below 2^15.
+    def __call__(self, stack: Sequence[Numbers], work: Numbers | None = None) -> Array:
+        """N times uint16 [C, h, w] -> float32 [C, h, w]; 0 where nothing is valid. Entries are to be below 2^15.
 
         `work` is room for its work, two layers more than the stack has; fresh memory costs more than the comparisons.
         """
-        spare, *rows = np.empty((len(stack) + 2, *stack.shape[1:]), np.uint16) if work is None else work
+        spare, *rows = np.empty((len(stack) + 2, *stack[0].shape), np.uint16) if work is None else work
         rows = rows[: len(self._exile)]
         for row, layer, valid, exile in zip(rows, stack, self.valid, self._exile, strict=False):
             np.bitwise_or(np.bitwise_and(layer, valid, out=row), exile, out=row)
@@ -131,7 +131,7 @@ class MaskedMedian:
         np.add(lower, upper, out=spare)
         return spare * np.float32(0.5)
 
-    def range(self, stack: Numbers, work: Numbers) -> tuple[Numbers, Numbers]:
+    def range(self, stack: Sequence[Numbers], work: Numbers) -> tuple[Numbers, Numbers]:
         """Minima and maxima [C, h, w] of the valid entries; the highest and the lowest number where there are none.
 
         They lie in `work`.

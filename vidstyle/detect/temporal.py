@@ -79,7 +79,7 @@ class Reference:
     supported: Mask
     """Where at least two neighbours can be trusted, [h, w]."""
     before: int
-    """Neighbours that were used, on either side."""
+    """Neighbours that could be used, on either side."""
     after: int
     mean_spread: Array
     """`spread`, the absolute `source_change` and the signed of the supported pixels, on average, [5]."""
@@ -168,41 +168,87 @@ def tolerance(residuals: Sequence[float]) -> float:
     return min(max(5 * noise, TOLERANCES[0]), TOLERANCES[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A neighbour of a frame, carried along the source's motion to its place."""
+
+    offset: int
+    """How many frames after it; negative before it."""
+    styled: Numbers
+    """[5, h, w], in steps."""
+    source: Array
+    """Its first four planes, [h, w, 4] ..."""
+    rest: Array
+    """... and the last as the first channel of these, [h, w, 4]."""
+    trusted: Mask
+    """Where its source is the frame's own, [h, w]."""
+
+
+def gather(window: Window, frame: int, tolerance: float) -> list[Neighbour]:
+    """The neighbours of a frame that match enough of its source to be used; the nearest first, later ones first.
+
+    tolerance  grey levels by which the sources may differ
+    """
+    here = window(frame)
+    assert here is not None
+    channels, height, width = here.styled.shape
+    found = []
+    for offset, there, rest, columns, rows in _paths(window, frame):
+        source = fetch(there.source_mixed, columns, rows)
+        near = _error(source, here.source_mixed) < tolerance
+        trusted = near & (columns >= -1) & (rows >= -1) & (columns <= width) & (rows <= height)
+        if np.count_nonzero(trusted) < LEAST_OVERLAP * trusted.size:
+            continue
+        styled = np.empty((channels, height, width), np.uint16)
+        cv2.split(fetch(there.styled_mixed, columns, rows), [*styled[:4]])
+        styled[4] = rest[..., 1]
+        found.append(Neighbour(offset, styled, source, rest, trusted))
+    return found
+
+
+def _error(warped: Array, source: Array) -> Array:
+    """How far colours [h, w, 4] are from the source's: the largest of the channels, around each pixel [h, w]."""
+    red, green, blue, _ = cv2.split(cv2.absdiff(warped, source))
+    return cv2.blur(cv2.max(cv2.max(red, green), blue), (3, 3))
+
+
 class Referee:
     """Makes references. It keeps the room for that: fresh memory would cost a fifth of the time."""
 
     def __init__(self) -> None:
-        self._stack = self._work = self._mixed = np.empty(0, np.uint16)
-        self._source = self._error = np.empty(0, np.float32)
+        self._away = self._work = np.empty(0, np.uint16)
 
-    def refer(
-        self, window: Window, frame: int, *, tolerance: float, without: frozenset[int] = frozenset()
-    ) -> Reference | None:
-        """The reference for a frame, from its neighbours except those named; None if fewer than two can be trusted."""
-        here = window(frame)
-        assert here is not None
-        offsets, trusted, source = self._gather(window, frame, tolerance, without)
-        after = sum(offset > 0 for offset in offsets)
-        before = len(offsets) - after
-        if min(after, before) < 2 and len(offsets) > ONE_SIDED:
-            far = sorted(offsets, key=abs)[ONE_SIDED:]
-            offsets, trusted, source = self._gather(
-                window, frame, tolerance, without | {frame + offset for offset in far}
-            )
-        if len(offsets) < 2:
+    def refer(self, here: Sight, neighbours: Sequence[Neighbour]) -> Reference | None:
+        """The reference for a frame from some of its neighbours; None if fewer than two can be trusted."""
+        after = sum(there.offset > 0 for there in neighbours)
+        before = len(neighbours) - after
+        if min(after, before) < 2 and len(neighbours) > ONE_SIDED:
+            neighbours = sorted(neighbours, key=lambda there: abs(there.offset))[:ONE_SIDED]
+        if len(neighbours) < 2:
             return None
-        valid = np.stack(trusted)
+        valid = np.stack([there.trusted for there in neighbours])
         count = valid.sum(0, dtype=np.float32)
         supported = count >= 2
         if supported.mean() < LEAST_SUPPORT:
             return None
-        stack, middle_of = self._stack[: len(offsets)], MaskedMedian(valid)
+        _, height, width = shape = here.styled.shape
+        if self._work.shape[1:] != shape:
+            self._away = np.empty((2 * REACH, *shape), np.uint16)
+            self._work = np.empty((2 * REACH + 2, *shape), np.uint16)
+        stack, middle_of = [there.styled for there in neighbours], MaskedMedian(valid)
         middle = middle_of(stack, self._work)
         lowest, highest = map(from_steps, middle_of.range(stack, self._work))
-        middle_row = middle.astype(np.uint16).reshape(-1, valid.shape[2])
-        for layer in stack:
-            cv2.absdiff(row := layer.reshape(middle_row.shape), middle_row, row)
-        spread = middle_of(stack, self._work) * np.float32(1 / STEPS)
+        middle_row = middle.astype(np.uint16).reshape(-1, width)
+        away = self._away[: len(stack)]
+        for layer, row in zip(stack, away, strict=True):
+            cv2.absdiff(layer.reshape(-1, width), middle_row, row.reshape(-1, width))
+        spread = middle_of([*away], self._work) * np.float32(1 / STEPS)
+        first, last = np.zeros((2, height, width, 4), np.float32)
+        for there in neighbours:
+            mask = there.trusted.view(np.uint8)
+            cv2.accumulate(there.source, first, mask)
+            cv2.accumulate(there.rest, last, mask)
+        source = np.stack((*cv2.split(first), last[..., 0]))
         # the trusted sources are near this frame's own: their mean will do
         change = here.source - source / np.maximum(count, 1)
         weight = supported.astype(np.float32)
@@ -219,51 +265,6 @@ class Referee:
             mean_change=masked_mean(np.abs(change), weight),
             source_level=masked_mean(change, weight),
         )
-
-    def _gather(
-        self, window: Window, frame: int, tolerance: float, without: frozenset[int]
-    ) -> tuple[list[int], list[Mask], Array]:
-        """Puts the styled neighbours, warped to the frame, into the first layers of `_stack`.
-
-        Returns how many frames away they are, where each is trusted, and the sum of their trusted sources [5, h, w].
-        """
-        here = window(frame)
-        assert here is not None
-        _, height, width = here.styled.shape
-        if self._stack.shape[1:] != here.styled.shape:
-            self._stack = np.empty((2 * REACH, *here.styled.shape), np.uint16)
-            self._work = np.empty((2 * REACH + 2, *here.styled.shape), np.uint16)
-            self._source = np.empty((height, width, 4), np.float32)
-            self._mixed = np.empty((height, width, 4), np.uint16)
-            self._error = np.empty((4, height, width), np.float32)
-        first, last = np.zeros((2, height, width, 4), np.float32)
-        offsets: list[int] = []
-        masks: list[Mask] = []
-        for offset, there, rest, columns, rows in _paths(window, frame):
-            if frame + offset in without:
-                continue
-            source = fetch(there.source_mixed, columns, rows, self._source)
-            error = self._error_of(source, here.source_mixed)
-            trusted = (
-                (error < tolerance) & (columns >= -1) & (rows >= -1) & (columns <= width) & (rows <= height)
-            )
-            if np.count_nonzero(trusted) < LEAST_OVERLAP * trusted.size:
-                continue
-            mask = trusted.view(np.uint8)
-            cv2.accumulate(source, first, mask)
-            cv2.accumulate(rest, last, mask)
-            *layers, last_layer = self._stack[len(offsets)]
-            cv2.split(fetch(there.styled_mixed, columns, rows, self._mixed), layers)
-            last_layer[...] = rest[..., 1]
-            offsets.append(offset)
-            masks.append(trusted)
-        return offsets, masks, np.stack((*cv2.split(first), last[..., 0]))
-
-    def _error_of(self, warped: Array, source: Array) -> Array:
-        """How far colours are from the source's: the largest of the channels, around each pixel [h, w]."""
-        *planes, fine = self._error
-        cv2.split(cv2.absdiff(warped, source), [*planes, fine])
-        return cv2.blur(cv2.max(cv2.max(planes[0], planes[1]), planes[2]), (3, 3))
 
 
 def _paths(window: Window, frame: int) -> Iterator[tuple[int, Sight, Array, Array, Array]]:
