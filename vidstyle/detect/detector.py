@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -376,7 +375,7 @@ class _Detector:
                 reference, examine, finding = cleaner
                 weigh = weighing(reference)
                 score, scores, _ = weigh(finding)
-        if score <= self._threshold and (between := self._between_suspects(number) - suspects):
+        if score <= self._threshold and (between := self._between_suspects(number)):
             # In the middle of a long run of one fault frames look like all their neighbours.
             apart = compare(suspects | between)
             weigh_apart = weighing(apart[0])
@@ -536,11 +535,17 @@ class _Detector:
         return sum(near) / max(1, len(near))
 
     def _between_suspects(self, number: int) -> frozenset[int]:
-        """The neighbours of a frame that lie between two suspects of what may be one run."""
-        around = range(number - REACH - LONGEST_RUN, number + REACH + 1)
-        suspects = [n for n in around if n in self._frames and self._frames[n].suspect]
-        runs = (range(a + 1, b) for a, b in pairwise(suspects) if b - a < LONGEST_RUN)
-        return frozenset(n for run in runs for n in run if n != number and abs(n - number) <= REACH)
+        """The others that lie, as a frame does, between two suspects of what may be one run."""
+        near = range(1, LONGEST_RUN)
+        before, after = (
+            next(
+                (n for k in near if (n := number + way * k) in self._frames and self._frames[n].suspect), None
+            )
+            for way in (-1, 1)
+        )
+        if before is None or after is None or after - before >= LONGEST_RUN:
+            return frozenset()
+        return frozenset(n for n in range(before + 1, after) if n != number)
 
     def _compare_with_next(self, number: int) -> None:
         """Whether a frame and the next came in each other's place."""
