@@ -20,7 +20,7 @@ from vidstyle.correct.candidates import (
     offset_undone,
     unmixed,
 )
-from vidstyle.correct.donors import Blend, blend, calibrated, carry, to_levels, to_picture
+from vidstyle.correct.donors import Blend, Carried, blend, calibrated, carry, to_levels, to_picture
 from vidstyle.correct.pyramid import collapse, pyramid
 from vidstyle.detect import detect
 from vidstyle.frames import CheckedFrame, Judge, Verdict
@@ -195,6 +195,18 @@ def neighbourhood() -> tuple[np.ndarray, np.ndarray, Blend]:
     source, clean = to_levels(frames[2].source), to_levels(frames[2].styled)
     made = blend(source, [carry(frames[2], frames[t]) for t in (1, 3)])
     return source, clean, calibrated(made, [frames[1], frames[0]], [frames[3], frames[4]])
+
+
+def test_of_two_neighbours_that_flicker_one_is_chosen_for_a_mean_would_be_blurred() -> None:
+    generator = np.random.default_rng(0)
+    source = np.full((40, 60, 3), 128, np.float32)
+    before, after = (generator.normal(128, 30, source.shape).astype(np.float32) for _ in range(2))
+    trust = np.full(source.shape[:2], 0.9, np.float32)
+    for better, worse in ((before, after), (after, before)):
+        carried = [Carried(4, -1, better, source, trust), Carried(6, 1, worse, source, trust * 0.7)]
+        picture = blend(source, carried).picture
+        assert picture.std() > 0.93 * better.std()
+        assert np.abs(picture - better).mean() < 0.15 * np.abs(picture - worse).mean()
 
 
 def kept(picture: np.ndarray) -> Candidate:
