@@ -200,13 +200,13 @@ def neighbourhood() -> tuple[np.ndarray, np.ndarray, Blend]:
 def test_of_two_neighbours_that_flicker_one_is_chosen_for_a_mean_would_be_blurred() -> None:
     generator = np.random.default_rng(0)
     source = np.full((40, 60, 3), 128, np.float32)
-    before, after = (generator.normal(128, 30, source.shape).astype(np.float32) for _ in range(2))
+    before, after = (generator.normal(128, 40, source.shape).astype(np.float32) for _ in range(2))
     trust = np.full(source.shape[:2], 0.9, np.float32)
     for better, worse in ((before, after), (after, before)):
         carried = [Carried(4, -1, better, source, trust), Carried(6, 1, worse, source, trust * 0.7)]
         picture = blend(source, carried).picture
-        assert picture.std() > 0.93 * better.std()
-        assert np.abs(picture - better).mean() < 0.15 * np.abs(picture - worse).mean()
+        assert picture.std() > 0.85 * better.std()
+        assert np.abs(picture - better).mean() < 0.25 * np.abs(picture - worse).mean()
 
 
 def kept(picture: np.ndarray) -> Candidate:

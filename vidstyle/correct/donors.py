@@ -18,17 +18,22 @@ from vidstyle.correct.pyramid import Array, energies, pyramid
 from vidstyle.flow import direct_flow, resize_flow, warp
 from vidstyle.frames import CheckedFrame
 
-FINE, COARSE = 0.88, 0.51
-"""Squared error of a blend of two neighbours as a share of their squared difference: on the finest scale, on others.
+FINE, COARSE = (0.63, 0.88), (0.36, 0.51)
+"""Squared error of the mean of two neighbours, and of one of them chosen at each place, as a share of their squared
+difference: on the finest scale, on others.
 
-A mean of both has 0.63 and 0.36 on clean stylised clips where the source agrees. Two neighbours on a straight line with
-the frame would have 0; two whose errors are independent of each other and of the frame's own flicker, 0.75, and either
-of them alone, 1.
+That of the mean measured on clean stylised clips where the source agrees. Two neighbours on a straight line with the
+frame would have 0; two whose errors are independent of each other and of the frame's own flicker, 0.75, and either of
+them alone, 1.
 """
 CHOICE = 8
-"""The power of the weights of two neighbours: nearly a choice, for a mean is calmer and more blurred than its style. In
-two draws of the anomaly bench it gives pictures made of neighbours alone 0.92 of the sharpness of the true ones (the
-weights themselves 0.88) and repaired frames 0.89 of the warping error (0.80), for 0.3 dB."""
+"""The power of the weights of two neighbours that flicker: nearly a choice, for a mean is calmer and more blurred than
+its style. In a draw of the anomaly bench that gives pictures made of neighbours alone 0.91 of the sharpness of the true
+ones, not 0.88, and repaired frames 0.82 of the warping error, not 0.76, for 0.15 dB. Steady styles lose by it."""
+FLICKER = 20.0
+"""Grey levels that two neighbours are apart where that is half flicker ..."""
+FLICKER_AROUND = 4.0
+"""... around a pixel, as a standard deviation in pixels."""
 ONE_SIDED = 3.0
 """The same grows by this where both neighbours are on one side: the frame is not between them."""
 SOURCE_SHARE = 0.6
@@ -136,11 +141,13 @@ class Blend:
 
 
 def blend(source: Array, carried: list[Carried]) -> Blend:
-    """Of one or two neighbours, at each place the one with more confidence over its distance (see CHOICE).
+    """The mean of one or two neighbours by confidence over distance; the better one where they flicker (see CHOICE).
 
     Four neighbours in place of two gain nothing and blur. `source` is the frame's own, [H, W, 3] in 0..255.
     """
-    weights = np.stack([c.confidence / abs(c.offset) + np.float32(1e-3) for c in carried]) ** CHOICE
+    flicker = _flicker(carried)
+    weights = np.stack([c.confidence / abs(c.offset) + np.float32(1e-3) for c in carried])
+    weights **= 1 + (CHOICE - 1) * flicker
     weights /= weights.sum(0)
     picture, seen = (
         np.einsum("nhw,nhwc->hwc", weights, np.stack(part))
@@ -153,7 +160,10 @@ def blend(source: Array, carried: list[Carried]) -> Blend:
         one_sided = (carried[0].offset > 0) == (carried[1].offset > 0)
         apart = energies(pyramid(carried[0].styled - carried[1].styled))
         for i, energy in enumerate(apart):
-            variance[i] += np.float32((COARSE if i else FINE) * (ONE_SIDED if one_sided else 1)) * energy
+            mean, choice = COARSE if i else FINE
+            chosen = cv2.resize(flicker, energy.shape[1::-1], interpolation=cv2.INTER_AREA)[..., None]
+            share = np.float32(mean) + np.float32(choice - mean) * chosen
+            variance[i] += np.float32(ONE_SIDED if one_sided else 1) * share * energy
     else:
         for level in variance:
             level += np.float32(LONE**2 * abs(carried[0].offset))
@@ -161,6 +171,13 @@ def blend(source: Array, carried: list[Carried]) -> Blend:
         hidden = 1 - cv2.resize(trust, (level.shape[1], level.shape[0]), interpolation=cv2.INTER_AREA)
         level += (np.float32(HIDDEN) * hidden[..., None]) ** 2
     return Blend(picture, trust, variance)
+
+
+def _flicker(carried: list[Carried]) -> Array:
+    """How much of what two neighbours are apart is flicker, [H, W] in 0..1; 0 of a single one."""
+    apart = carried[0].styled - carried[-1].styled
+    energy = cv2.GaussianBlur((apart * apart).mean(2), (0, 0), FLICKER_AROUND)
+    return np.asarray(energy / (energy + np.float32(FLICKER**2)))
 
 
 def calibrated(made: Blend, before: list[CheckedFrame], after: list[CheckedFrame]) -> Blend:
