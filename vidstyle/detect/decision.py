@@ -259,9 +259,8 @@ def _maps(compared: _Comparison) -> Array:
 
 def compress(values: Array) -> Array:
     """Signed logarithm: linear near 0, and nothing is huge."""
-    result: Array = np.copysign(
-        np.log(np.abs(values) + np.float32(1)), values
-    )  # log1p takes four times as long
+    # log1p takes four times as long
+    result: Array = np.copysign(np.log(np.abs(values) + np.float32(1)), values)
     return result
 
 

@@ -185,7 +185,7 @@ class Neighbour:
 
 
 def gather(window: Window, frame: int, tolerance: float) -> list[Neighbour]:
-    """The neighbours of a frame that match enough of its source to be used; the nearest first, later ones first.
+    """The neighbours of a frame that match enough of its source: those after it, then those before, the nearest first.
 
     tolerance  grey levels by which the sources may differ
     """
@@ -208,8 +208,8 @@ def gather(window: Window, frame: int, tolerance: float) -> list[Neighbour]:
 
 def _error(warped: Array, source: Array) -> Array:
     """How far colours [h, w, 4] are from the source's: the largest of the channels, around each pixel [h, w]."""
-    red, green, blue, _ = cv2.split(cv2.absdiff(warped, source))
-    return cv2.blur(cv2.max(cv2.max(red, green), blue), (3, 3))
+    luma, red, blue, _ = cv2.split(cv2.absdiff(warped, source))
+    return cv2.blur(cv2.max(cv2.max(luma, red), blue), (3, 3))
 
 
 class Referee:
