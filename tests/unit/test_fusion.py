@@ -17,7 +17,7 @@ import torch
 
 from vidstyle.detect import TrainedFusion, detect
 from vidstyle.detect.decision import MAPS, NAMES, THRESHOLD, Finding
-from vidstyle.detect.fusion import AROUND, CAUTION, NUMBERS, PLAIN, Circumstances
+from vidstyle.detect.fusion import AROUND, CAUTION, NUMBERS, PLAIN, QUIET, Circumstances
 from vidstyle.detect.statistics import Array
 from vidstyle.models.features import FeatureNetwork
 from vidstyle.models.fusion import FusionNetwork, SideBySide
@@ -166,13 +166,13 @@ def test_the_ends_of_a_shot_and_restless_styles_are_given_the_benefit_of_the_dou
     networks: tuple[FeatureNetwork, TrainedFusion],
 ) -> None:
     finding = Finding(
-        cues=np.zeros(len(NAMES), np.float32),
-        maps=np.random.default_rng(0).normal(0, 1, (MAPS, 18, 32)).astype(np.float32),
+        cues=np.full(len(NAMES), QUIET * THRESHOLD, np.float32),
+        maps=lambda: np.random.default_rng(0).normal(0, 1, (MAPS, 18, 32)).astype(np.float32),
         deviation=None,
         level=np.zeros(5, np.float32),
     )
     inside = Circumstances(
-        9, [0.0] * len(AROUND), 6, 6, 9, 1.0, screening=False, near_end=False, kin=12, unfounded=0, light=0
+        9, [0.0] * len(AROUND), 6, 6, 6, 9, 1.0, screening=False, near_end=False, kin=12, unfounded=0, light=0
     )
     score = networks[1](finding, finding.cues, inside)
     assert networks[1](finding, finding.cues, replace(inside, unfounded=0.05)) == score
@@ -192,13 +192,13 @@ def test_the_network_is_doubted_where_it_stands_alone() -> None:
     for member in undecided.members:
         torch.nn.init.constant_(member.offset, CAUTION)
     inside = Circumstances(
-        9, [0.0] * len(AROUND), 6, 6, 9, 1.0, screening=False, near_end=False, kin=12, unfounded=0, light=0
+        9, [0.0] * len(AROUND), 6, 6, 6, 9, 1.0, screening=False, near_end=False, kin=12, unfounded=0, light=0
     )
 
     def score(strongest: float, here: Circumstances) -> float:
         """Exactly 1 where the network is believed."""
         cues = np.full(len(NAMES), strongest * THRESHOLD, np.float32)
-        finding = Finding(cues, np.zeros((MAPS, 18, 32), np.float32), None, np.zeros(5, np.float32))
+        finding = Finding(cues, lambda: np.zeros((MAPS, 18, 32), np.float32), None, np.zeros(5, np.float32))
         return TrainedFusion(undecided)(finding, cues, here)
 
     fading = replace(inside, light=2.0)
@@ -207,6 +207,25 @@ def test_the_network_is_doubted_where_it_stands_alone() -> None:
     assert score(0.3, replace(inside, screening=True)) == pytest.approx(1), (
         "that it is alone is not known yet"
     )
+
+
+def test_the_network_is_not_asked_about_a_frame_in_which_all_is_quiet(
+    networks: tuple[FeatureNetwork, TrainedFusion],
+) -> None:
+    def never() -> np.ndarray:
+        raise AssertionError("nobody is to look at these maps")
+
+    inside = Circumstances(
+        9, [0.0] * len(AROUND), 6, 6, 6, 9, 1.0, screening=False, near_end=False, kin=12, unfounded=0, light=0
+    )
+
+    def score(strongest: float) -> float:
+        cues = np.full(len(NAMES), strongest * THRESHOLD, np.float32)
+        return networks[1](Finding(cues, never, None, np.zeros(5, np.float32)), cues, inside)
+
+    assert 0 < score(-1) < score(0) < score(0.9 * QUIET) < 0.01
+    with pytest.raises(AssertionError, match="nobody"):
+        score(QUIET)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidstyle.detect.statistics import Array
+from vidstyle.detect.statistics import Array, Pixels
 
 LONG_SIDE = 96
 """Of the analysis picture, in pixels. 112, and 160 at more than twice the cost, find no more faults."""
@@ -40,8 +40,8 @@ def analysis_size(width: int, height: int, long_side: int = LONG_SIDE) -> tuple[
     return max(8, round(width * scale / 2) * 2), max(8, round(height * scale / 2) * 2)
 
 
-def shrink(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize [H, W, 3] to (width, height): areas by a whole factor, then linearly.
+def shrink(pixels: Pixels, size: tuple[int, int]) -> Array:
+    """Resize [H, W, 3] to float32 of (width, height): areas by a whole factor, then linearly.
 
     Averaging areas by any other factor is five times as slow. Up to as many pixels as the factor are cut off.
     """
@@ -51,9 +51,10 @@ def shrink(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
         small = (width // factor, height // factor)
         whole = pixels[: small[1] * factor, : small[0] * factor]
         pixels = cv2.resize(whole, small, interpolation=cv2.INTER_AREA)
+    numbers = torch.from_numpy(pixels).float().numpy()  # numpy's own takes three times as long
     if (pixels.shape[1], pixels.shape[0]) != size:
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
-    return pixels
+        numbers = cv2.resize(numbers, size, interpolation=cv2.INTER_LINEAR)
+    return numbers
 
 
 def analyse(picture: Tensor) -> Analysis:
@@ -62,12 +63,11 @@ def analyse(picture: Tensor) -> Analysis:
     height, width = pixels.shape[:2]
     size = analysis_size(width, height)
     large = TEXTURE_SCALE * size[0], TEXTURE_SCALE * size[1]
-    pixels = shrink(pixels, large if large[0] <= width and large[1] <= height else (width, height))
-    levels = torch.from_numpy(pixels).float().numpy()  # numpy's own takes three times as long
+    levels = shrink(pixels, large if large[0] <= width and large[1] <= height else (width, height))
     if pixels.dtype == np.uint16:
         levels *= np.float32(1 / 257)
     luma = cv2.transform(levels, LUMA)
-    calm = cv2.GaussianBlur(luma, (0, 0), 0.8)
+    calm = cv2.GaussianBlur(luma, (5, 5), 0.8)
     calmer = cv2.GaussianBlur(luma, (13, 13), 2.2)
     small = cv2.resize(levels, size, interpolation=cv2.INTER_AREA)
     planes = np.empty((len(CHANNELS), size[1], size[0]), np.float32)

@@ -6,6 +6,8 @@ picture itself instead of its spectrum, block by block, and for each part of the
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 
@@ -21,8 +23,8 @@ LINES = 360
 """Rows, and columns, of a larger picture that are looked at."""
 CALM = 0.3
 """Grey levels of change that hardly count, as a share of ..."""
-FULL = {"uint8": 1.0, "uint16": 257.0}
-"""... a grey level."""
+FULL = {1: 1.0, 2: 257.0}
+"""... a grey level, in numbers of one and of two bytes."""
 
 
 def blockiness(pixels: Pixels) -> Array:
@@ -39,9 +41,9 @@ def blockiness(pixels: Pixels) -> Array:
     columns = np.ascontiguousarray(green[:, :: max(1, width // LINES)])
     across = cv2.absdiff(rows[:, 1:], rows[:, :-1])
     down = cv2.absdiff(columns[1:], columns[:-1])
-    calm = CALM * FULL[str(green.dtype)]
+    calm = CALM * FULL[green.itemsize]
     parts = 0.5 * (_log_ratios(across, calm, 0) + _log_ratios(down, calm, 1).T)
-    return np.append(parts, WHOLE * parts.mean()).astype(np.float32)
+    return np.concatenate((parts.ravel(), (WHOLE * parts.mean(),))).astype(np.float32)
 
 
 def _log_ratios(changes: Array, calm: float, axis: int) -> Array:
@@ -49,14 +51,16 @@ def _log_ratios(changes: Array, calm: float, axis: int) -> Array:
 
     Parts of what is averaged come first.
     """
-    means = [
-        cv2.reduce(part, axis, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
-        for part in np.array_split(changes, PARTS, axis)
-    ]
+    bounds = _bounds(changes.shape[axis])
+    parts = [changes[a:b] if axis == 0 else changes[:, a:b] for a, b in pairwise(bounds)]
+    means = [cv2.reduce(part, axis, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel() for part in parts]
     blocks = len(means[0]) // BLOCK
     lines = np.stack(means)[:, : blocks * BLOCK].reshape(PARTS, blocks, BLOCK)
     within = np.sort(lines[..., :-1])[..., BLOCK // 2 - 1]
     ratios = np.log((lines[..., -1] + calm) / (within + calm))
-    first = np.arange(PARTS) * blocks // PARTS
-    sums = np.add.reduceat(ratios, first, axis=1)
-    return (sums / np.diff(first, append=blocks)).astype(np.float32)
+    return np.stack([ratios[:, a:b].mean(1) for a, b in pairwise(_bounds(blocks))], 1)
+
+
+def _bounds(count: int) -> list[int]:
+    """Where the parts of so many lines or blocks begin, and where the last ends."""
+    return [count * part // PARTS for part in range(PARTS + 1)]

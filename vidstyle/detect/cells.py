@@ -16,10 +16,13 @@ LEAST_SHARE = 1e-3
 
 def cell_means(field: Array, size: tuple[int, int]) -> Array:
     """Area means [C, rows, columns] of float32 [C, h, w] over a grid of `size` (columns, rows)."""
-    means = np.empty((len(field), size[1], size[0]), np.float32)
-    for plane, cells in zip(field, means, strict=True):
-        cv2.resize(plane, size, cells, interpolation=cv2.INTER_AREA)
-    return means
+    columns, rows = size
+    count, height, width = field.shape
+    if height < rows:  # then cells are between pixels, and would be between planes
+        return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in field])
+    column = field.reshape(count * height, width)
+    means = cv2.resize(column, (columns, count * rows), interpolation=cv2.INTER_AREA)
+    return means.reshape(count, rows, columns)
 
 
 def trusted_means(fields: Sequence[Array], trusted: Mask, size: tuple[int, int]) -> tuple[Array, Array]:
@@ -27,11 +30,16 @@ def trusted_means(fields: Sequence[Array], trusted: Mask, size: tuple[int, int])
 
     Returns [all C, rows, columns] and [1, rows, columns].
     """
-    weight = trusted.astype(np.float32)[None]
-    sums = cell_means(np.concatenate((weight, *(field * weight for field in fields))), size)
+    weighed = np.empty((1 + sum(map(len, fields)), *trusted.shape), np.float32)
+    weighed[0] = trusted
+    first = 1
+    for field in fields:
+        np.multiply(field, weighed[0], out=weighed[first : first + len(field)])
+        first += len(field)
+    sums = cell_means(weighed, size)
     share, sums = sums[:1], sums[1:]
-    means = (sums / np.maximum(share, LEAST_SHARE)).astype(np.float32)
-    return means, share
+    sums /= np.maximum(share, np.float32(LEAST_SHARE))
+    return sums, share
 
 
 def pool(means: Array, share: Array) -> tuple[Array, Array]:

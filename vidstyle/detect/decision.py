@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -130,8 +131,8 @@ class Finding:
     """What was measured in one frame: the cues in the order of NAMES (nan: cannot be told), and where."""
 
     cues: Array
-    maps: Array | None
-    """[MAPS, rows, columns] over the fine grid, for the fusion network; None without a reference."""
+    maps: Callable[[], Array] | None
+    """Makes what the fusion network sees, [MAPS, rows, columns] over the fine grid; None without a reference."""
     deviation: Array | None
     """Largest deviation in units of what is usual there, per cell [rows, columns]."""
     level: Array
@@ -161,11 +162,11 @@ def grid_size(planes: Array) -> tuple[int, int]:
 
 
 def measure(
-    styled: Array, reference: Reference | None, unexpected: Array, calm: Calm, **apart: float
+    styled: Array, reference: Reference | None, unexpected: Callable[[], Array], calm: Calm, **apart: float
 ) -> Finding:
     """Compares a styled analysis picture [5, h, w] with its reference.
 
-    unexpected  how far its cells are from what the source leads to expect, [10, rows, columns] of the fine grid
+    unexpected  tells how far its cells are from what the source leads to expect, [10, rows, columns] of the fine grid
     apart       cues measured elsewhere, by name
     """
     values, doubt = dict(apart), 1.0
@@ -176,7 +177,7 @@ def measure(
             doubt = _doubt(reference, calm)
             lenience, doubt = doubt**LENIENCE, doubt ** (1 - LENIENCE)
             values |= _deviation_cues(compared, reference, calm, lenience) | _outside_cues(compared, lenience)
-            maps = np.concatenate((_maps(compared), compress(unexpected)))
+            maps = partial(_maps, compared.fine, compared.share, unexpected)
             deviation, level = compared.coarse.deviating.max(0), compared.level
     cues = np.array([values.get(name, np.nan) for name in NAMES], np.float32)
     return Finding(cues, maps, deviation, level, doubt)
@@ -212,7 +213,6 @@ def _compare(styled: Array, reference: Reference, calm: Calm) -> _Comparison:
     """How far the frame is from the middle of its neighbours, and how far outside of their range."""
     difference = styled - reference.styled
     outside = np.maximum(np.maximum(styled - reference.highest, reference.lowest - styled), 0)
-    outside[:, ~reference.supported] = 0  # fewer than two make no range
     change = reference.source_change
     fields = (np.abs(difference), difference, outside, reference.spread, np.abs(change), change)
     fine, share = trusted_means(fields, reference.supported, grid_size(styled))
@@ -248,12 +248,11 @@ def _grid(means: Sequence[Array], known: Mask, calm: Calm, slope: Array) -> _Gri
     )
 
 
-def _maps(compared: _Comparison) -> Array:
-    """What the fusion network sees of the comparison, in a range of some units: [26, rows, columns]."""
-    grid = compared.fine
+def _maps(grid: _Grid, share: Array, unexpected: Callable[[], Array]) -> Array:
+    """What the fusion network sees of a fine grid, in a range of some units: [MAPS, rows, columns]."""
     signed = np.concatenate((grid.deviating, grid.outside, grid.shifted, grid.change))
     usual = np.log(grid.usual / _planes(FLOORS)) * grid.known
-    maps: Array = np.concatenate((compress(signed), usual, compared.share)).astype(np.float32)
+    maps: Array = np.concatenate((compress(signed), usual, share, compress(unexpected()))).astype(np.float32)
     return maps
 
 
@@ -321,7 +320,9 @@ def explain(shift: Array, source_shift: Array) -> Array:
 
 def _explained(source_shift: Array, slope: Array) -> Array:
     """What of the styled shifts [5, rows, columns] follows from the source's."""
-    return np.tensordot(slope, source_shift[list(CAUSES)], axes=(0, 0)).astype(np.float32)
+    causes = source_shift[list(CAUSES)].reshape(len(CAUSES), -1)
+    result: Array = (slope.T @ causes).reshape(source_shift.shape)
+    return result
 
 
 def evidence(cues: Array, history: Array, doubt: float = 1.0) -> Array:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -31,10 +33,11 @@ from vidstyle.detect.displaced import LEAST_CHANGE, answer, exchanged
 from vidstyle.detect.ends import LONGEST, changed_end
 from vidstyle.detect.features import Look, Looks, describe, estrangement
 from vidstyle.detect.fusion import AROUND, UNEASY, Circumstances, Fusion
-from vidstyle.detect.mapping import Cells, cells, learn
+from vidstyle.detect.mapping import Cells, cells, learn, unexpected
 from vidstyle.detect.repeats import LAGS, Band, pace, repeated
 from vidstyle.detect.statistics import Array, column_median, mean_difference
 from vidstyle.detect.temporal import (
+    FEW,
     REACH,
     Neighbour,
     Referee,
@@ -49,8 +52,11 @@ from vidstyle.detect.traits import LEAST_AROUND, TRAITS, Traits, traits
 from vidstyle.frames import CheckedFrame, StyledBatch, Verdict
 from vidstyle.models.features import FeatureNetwork
 
-LOOK_AHEAD = 2 * REACH
-"""Frames that are read before one is judged: its neighbours, and theirs to see which of them to trust."""
+LONGEST_RUN = 8
+"""Bad frames in a row that are looked for."""
+LOOK_AHEAD = LONGEST_RUN - 1 + REACH
+"""Frames that are read before one is judged: what may be one run with it, and the neighbours of those to see whether
+they are to be trusted."""
 HISTORY = 30
 """Frames before one that tell what is usual."""
 RECENT = 12
@@ -64,8 +70,6 @@ UNDOUBTED = 0.5
 """A frame with so low a score among all its neighbours is good, whatever it would have without the suspect ones: that
 need not be found out, and costs as much as the screening. In five draws of the anomaly bench 0.3 would have 572 more
 frames looked at (1,501, not 929), and find one more bad one."""
-LONGEST_RUN = 8
-"""Bad frames in a row that are looked for."""
 CONTEXT_FRAMES = 2 * HISTORY + 2 * RECENT + REACH
 """So many frames after a start in the middle of a video the scores are those of an undisturbed run."""
 
@@ -114,14 +118,13 @@ class _Frame:
     """Of the source, once they are asked for."""
     band: Band | None = None
     """The part of it that shows an older picture, found at the screening."""
-    neighbours: Sequence[Neighbour] = ()
-    """From the screening until it is judged, as are `reference`, `examine` and `finding`."""
     reference: Reference | None = None
+    """Of a few neighbours, from the screening until it is judged, as are `examine` and `finding`."""
     spread: Array | None = None
     """Of its reference, as is `change`: see `Reference.mean_spread`."""
     change: Array | None = None
     examine: Examine | None = None
-    """For the screening, with all neighbours."""
+    """For the screening."""
     finding: Finding | None = None
     """Of the screening; as are `cues`."""
     cues: Array | None = None
@@ -254,8 +257,8 @@ class _Detector:
 
     def _screen(self, number: int) -> None:
         frame = self._frames[number]
-        frame.neighbours = gather(self._sight, number, self._tolerance(number))
-        frame.reference = self._referee.refer(frame.sight, frame.neighbours)
+        few = gather(self._sight, number, self._tolerance(number), few=True)
+        frame.reference = self._referee.refer(frame.sight, few, len(FEW))
         if frame.reference is not None:
             frame.spread, frame.change = frame.reference.mean_spread, frame.reference.mean_change
         frame.examine = self._examiner(number, frame.reference)
@@ -285,7 +288,7 @@ class _Detector:
         frame, before, calm = self._frames[number], self._frames.get(number - 1), self._calm(number)
         sight, looks, near = frame.sight, frame.looks, self._kin(number, without)
         kin = [there.looks for there in near if there.looks is not None]
-        mapping = learn([there.cells for there in near])
+        mapping = cache(partial(learn, [there.cells for there in near]))  # most frames never need it
 
         def examine(styled: Array, look: Look | None) -> Finding:
             here, previous = frame.cells, before.sight if before else None
@@ -296,7 +299,7 @@ class _Detector:
             return measure(
                 styled,
                 reference,
-                mapping.unexpected(here) if mapping else np.zeros((2 * len(styled), *here.shape), np.float32),
+                lambda: unexpected(mapping(), here),
                 calm,
                 standstill=standstill(sight, previous, styled, calm.contrast),
                 features=estrangement(looks.source, look, kin) if looks and look else float("nan"),
@@ -313,6 +316,7 @@ class _Detector:
             around=[there.screening if there else 0.0 for there in near],
             before=reference.before if reference else 0,
             after=reference.after if reference else 0,
+            asked=reference.asked if reference else REACH,
             history=len(history),
             noise=self._frames[number].sight.residual,
             screening=screening,
@@ -342,7 +346,6 @@ class _Detector:
             # The others seemed bad beside them.
             suspects = frozenset(n for n in suspects if self._frames[n].changed or self._frames[n].sure)
         self._compare_with_next(number)
-        neighbours, frame.neighbours = frame.neighbours, ()
         reference, frame.reference = frame.reference, None
         examine, frame.examine = frame.examine, None
         finding, frame.finding = frame.finding, None
@@ -350,10 +353,13 @@ class _Detector:
         history = self._history(number, number + REACH, trusted=True)
         everything = self._history(number, number + REACH, trusted=False)
 
+        @cache
+        def all_neighbours() -> list[Neighbour]:
+            return gather(self._sight, number, self._tolerance(number))
+
         def compare(without: frozenset[int]) -> tuple[Reference | None, Examine, Finding]:
-            cleaner = self._referee.refer(
-                sight, [there for there in neighbours if number + there.offset not in without]
-            )
+            good = [there for there in all_neighbours() if number + there.offset not in without]
+            cleaner = self._referee.refer(sight, good)
             again = self._examiner(number, cleaner, without)
             return cleaner, again, again(sight.styled, frame.looks.styled if frame.looks else None)
 
@@ -376,7 +382,7 @@ class _Detector:
                 weigh = weighing(reference)
                 score, scores, _ = weigh(finding)
         if score <= self._threshold and (between := self._between_suspects(number)):
-            # In the middle of a long run of one fault frames look like all their neighbours.
+            # In a long run of one fault frames look like most of their neighbours.
             apart = compare(suspects | between)
             weigh_apart = weighing(apart[0])
             found = weigh_apart(apart[2])
@@ -535,7 +541,7 @@ class _Detector:
         return sum(near) / max(1, len(near))
 
     def _between_suspects(self, number: int) -> frozenset[int]:
-        """The others that lie, as a frame does, between two suspects of what may be one run."""
+        """The others between two suspects of what may be one run, and a frame among them or one of the two."""
         near = range(1, LONGEST_RUN)
         before, after = (
             next(
@@ -543,9 +549,14 @@ class _Detector:
             )
             for way in (-1, 1)
         )
-        if before is None or after is None or after - before >= LONGEST_RUN:
-            return frozenset()
-        return frozenset(n for n in range(before + 1, after) if n != number)
+        ends = (before, number, after) if self._frames[number].suspect else (before, after)
+        return frozenset(
+            n
+            for first, last in pairwise(ends)
+            if first is not None and last is not None and last - first < LONGEST_RUN
+            for n in range(first + 1, last)
+            if n != number
+        )
 
     def _compare_with_next(self, number: int) -> None:
         """Whether a frame and the next came in each other's place."""

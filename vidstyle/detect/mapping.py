@@ -74,17 +74,6 @@ class Mapping:
     usual: Array
     """Median deviation of each cell over the frames, [N, 5]: what a style does there beyond a regression."""
 
-    def unexpected(self, here: Cells) -> Array:
-        """How far each cell is from what the source leads to expect, and from its usual deviation: [10, rows, columns].
-
-        In deviations of such cells.
-        """
-        off = here.effects - here.causes @ self.slope
-        both: Array = (np.concatenate((off, off - self.usual), 1) / np.tile(self.deviation, 2)).astype(
-            np.float32
-        )
-        return both.T.reshape(-1, *here.shape)
-
 
 def learn(frames: Sequence[Cells]) -> Mapping | None:
     """From frames of one shot; None if they are too few."""
@@ -98,3 +87,16 @@ def learn(frames: Sequence[Cells]) -> Mapping | None:
     left = power - (slope * (2 * cross - gram @ slope)).sum(0)
     deviation = np.sqrt(np.maximum(left, 0) / count) + LEAST_DEVIATION / SCALE
     return Mapping(slope, deviation, median([f.effects - f.causes @ slope for f in frames]))
+
+
+def unexpected(mapping: Mapping | None, here: Cells) -> Array:
+    """How far each cell is from what the source leads to expect, and from its usual deviation: [10, rows, columns].
+
+    In deviations of such cells; 0 without a mapping.
+    """
+    if mapping is None:
+        return np.zeros((2 * here.effects.shape[1], *here.shape), np.float32)
+    off = here.effects - here.causes @ mapping.slope
+    both = np.concatenate((off, off - mapping.usual), 1) / np.tile(mapping.deviation, 2)
+    result: Array = both.astype(np.float32).T.reshape(-1, *here.shape)
+    return result

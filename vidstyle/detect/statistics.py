@@ -96,7 +96,8 @@ class MaskedMedian:
         if len(high) % 2 == 1:  # one more absent row makes the number even
             self._exile.append(_bits(~odd))
             odd = ~odd
-        self._odd, self._nothing = odd, absent.all(0)
+        self._odd, self._even = _bits(odd), _bits(~odd)
+        self._something = np.bitwise_or.reduce(self.valid)
 
     valid: Numbers
     """[N, h, w]: all bits of what is valid are set ..."""
@@ -124,10 +125,10 @@ class MaskedMedian:
             else:
                 np.maximum(rows[i], rows[j], out=rows[j])
         lower, upper = rows[len(rows) // 2 - 1], rows[len(rows) // 2]
-        np.copyto(upper, lower, where=self._odd)
-        if self._nothing.any():
-            for row in (lower, upper):
-                np.copyto(row, 0, where=self._nothing)
+        for row in (lower, upper):
+            np.bitwise_and(row, self._something, out=row)
+        np.bitwise_and(upper, self._even, out=upper)  # the lower one twice where it is the middle
+        np.bitwise_or(upper, np.bitwise_and(lower, self._odd, out=spare), out=upper)
         np.add(lower, upper, out=spare)
         return spare * np.float32(0.5)
 
@@ -151,7 +152,7 @@ def _bits(mask: Mask) -> Numbers:
 
 def masked_mean(fields: Array, weight: Array) -> Array:
     """Means [C] of [C, h, w] where float32 `weight` [h, w] is 1, and not 0."""
-    total: Array = (fields * weight).sum((1, 2)) / weight.sum()
+    total: Array = fields.reshape(len(fields), -1) @ weight.ravel() / weight.sum()
     return total
 
 

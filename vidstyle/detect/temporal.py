@@ -18,6 +18,9 @@ from vidstyle.frames import Motion
 
 REACH = 6
 """Neighbours on either side."""
+FEW = (1, 2, 4, 6)
+"""How far away those are that a first look asks: in three draws of the anomaly bench F1 is as with all, at a tenth less
+time. But among long runs of bad frames the good ones of all are needed."""
 ONE_SIDED = 4
 """Where there are neighbours on one side only, the nearest so many are used: far ones drift."""
 LEAST_SUPPORT = 0.1
@@ -79,8 +82,10 @@ class Reference:
     supported: Mask
     """Where at least two neighbours can be trusted, [h, w]."""
     before: int
-    """Neighbours that could be used, on either side."""
+    """Neighbours that could be used, on either side ..."""
     after: int
+    asked: int
+    """... of so many."""
     mean_spread: Array
     """`spread`, the absolute `source_change` and the signed of the supported pixels, on average, [5]."""
     mean_change: Array
@@ -132,15 +137,18 @@ def look(source: Array, styled: Array, motion: Motion, before: Sight | None) -> 
         fine = cv2.absdiff(change, cv2.blur(change, (9, 9)))  # a flash or a fade is no noise
         some = fine[::2, ::2].ravel()
         residual = float(np.partition(some, len(some) // 2)[len(some) // 2])
-        still = bool((cv2.absdiff(source.reshape(-1, width), before.source.reshape(-1, width)) < 0.5).all())
-    (level, spread), (styled_level, styled_spread) = _moments(source), _moments(styled)
+        planes = source.reshape(-1, width), before.source.reshape(-1, width)
+        still = cv2.norm(*planes, cv2.NORM_INF) < 0.5
+    source_mixed, styled_mixed = (cv2.merge([*planes[:4]]) for planes in (source, styled))
+    level, spread = _moments(source_mixed, source[4])
+    styled_level, styled_spread = _moments(styled_mixed, styled[4])
     contrast = styled_spread / spread
     return Sight(
         source=source,
         styled=styled,
         back=np.stack(back),
-        source_mixed=cv2.merge([*source[:4]]),
-        styled_mixed=cv2.merge([*to_steps(styled[:4]).astype(np.uint16)]),
+        source_mixed=source_mixed,
+        styled_mixed=to_steps(styled_mixed).astype(np.uint16),
         rest=cv2.merge([source[4], to_steps(styled[4]), *back]),
         rest_before=rest_before,
         cut=cut,
@@ -152,10 +160,12 @@ def look(source: Array, styled: Array, motion: Motion, before: Sight | None) -> 
     )
 
 
-def _moments(planes: Array) -> tuple[Array, Array]:
-    """Mean of each plane, and its standard deviation, above 0 (numpy's own takes ten times as long)."""
-    moments = np.array([cv2.meanStdDev(plane) for plane in planes], np.float32)[..., 0, 0]
-    return moments[:, 0], moments[:, 1] + np.float32(1e-3)
+def _moments(mixed: Array, last: Array) -> tuple[Array, Array]:
+    """Mean of each plane, of [h, w, 4] and [h, w], and its standard deviation, above 0."""
+    mean, deviation = np.concatenate([cv2.meanStdDev(planes) for planes in (mixed, last)], 1).astype(
+        np.float32
+    )
+    return mean[:, 0], deviation[:, 0] + np.float32(1e-3)
 
 
 Window = Callable[[int], Sight | None]
@@ -184,16 +194,19 @@ class Neighbour:
     """Where its source is the frame's own, [h, w]."""
 
 
-def gather(window: Window, frame: int, tolerance: float) -> list[Neighbour]:
+def gather(window: Window, frame: int, tolerance: float, *, few: bool = False) -> list[Neighbour]:
     """The neighbours of a frame that match enough of its source: those after it, then those before, the nearest first.
 
     tolerance  grey levels by which the sources may differ
+    few        only FEW of them
     """
     here = window(frame)
     assert here is not None
     channels, height, width = here.styled.shape
     found = []
     for offset, there, rest, columns, rows in _paths(window, frame):
+        if few and abs(offset) not in FEW:
+            continue
         source = fetch(there.source_mixed, columns, rows)
         near = _error(source, here.source_mixed) < tolerance
         trusted = near & (columns >= -1) & (rows >= -1) & (columns <= width) & (rows <= height)
@@ -218,8 +231,11 @@ class Referee:
     def __init__(self) -> None:
         self._away = self._work = np.empty(0, np.uint16)
 
-    def refer(self, here: Sight, neighbours: Sequence[Neighbour]) -> Reference | None:
-        """The reference for a frame from some of its neighbours; None if fewer than two can be trusted."""
+    def refer(self, here: Sight, neighbours: Sequence[Neighbour], asked: int = REACH) -> Reference | None:
+        """The reference for a frame from some of its neighbours; None if fewer than two can be trusted.
+
+        asked  how many there may be on either side
+        """
         after = sum(there.offset > 0 for there in neighbours)
         before = len(neighbours) - after
         if min(after, before) < 2 and len(neighbours) > ONE_SIDED:
@@ -261,6 +277,7 @@ class Referee:
             supported=supported,
             before=before,
             after=after,
+            asked=asked,
             mean_spread=masked_mean(spread, weight),
             mean_change=masked_mean(np.abs(change), weight),
             source_level=masked_mean(change, weight),
@@ -268,7 +285,7 @@ class Referee:
 
 
 def _paths(window: Window, frame: int) -> Iterator[tuple[int, Sight, Array, Array, Array]]:
-    """The neighbours of a frame in its shot, in both directions.
+    """The neighbours of a frame in its shot, in both directions, step by step along the motion.
 
     How far away, what they are, their `rest` warped to the frame, and where in them each of its pixels went.
     """

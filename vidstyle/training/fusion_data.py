@@ -92,7 +92,7 @@ class Recorder:
 
     def __call__(self, finding: Finding, scores: Array, here: Circumstances) -> float:
         assert finding.maps is not None
-        given = finding.maps, numbers(scores, finding, here)
+        given = finding.maps(), numbers(scores, finding, here)
         if here.screening:
             self.screened[here.frame] = given
         else:
