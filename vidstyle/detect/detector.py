@@ -535,8 +535,18 @@ class _Detector:
         return abs(last.sight.brightness - first.sight.brightness) / steps
 
     def _unfounded(self, number: int) -> float:
-        """About what share of the frames around one the fusion network was uneasy for no reason."""
-        around = (n for n in range(number - HISTORY, number + REACH + 1) if n != number)
+        """About what share of the frames around one the fusion network was uneasy for no reason.
+
+        Without those that are one run with it: that may be a fault of which no single cue speaks, and is no witness of
+        its own harmlessness.
+        """
+        run = {number}
+        for way in (-1, 1):
+            for n in range(number + way, number + way * LONGEST_RUN, way):
+                if n not in self._frames or not self._frames[n].unfounded:
+                    break
+                run.add(n)
+        around = (n for n in range(number - HISTORY, number + REACH + 1) if n not in run)
         near = [self._frames[n].unfounded for n in around if n in self._frames]
         return sum(near) / max(1, len(near))
 
