@@ -14,6 +14,7 @@ dB, SSIM  of all bad frames to the clean ones, found or not; halved, worse: shar
 warping   warping error along the source's motion of the repaired clips over that of the clean ones
 altered   share of the clean frames that were changed
 ms        processor time of detection, per frame
+flows     the same in optical flows of 128 pixels, timed in the same run: another machine should give about as many
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,7 +43,7 @@ from torch import Tensor
 from vidstyle.correct import correct
 from vidstyle.detect import TrainedFusion, detect
 from vidstyle.device import choose_device
-from vidstyle.flow import track_motion
+from vidstyle.flow import analysis_size, shrink, to_array, track_motion
 from vidstyle.frames import Batch, FinishedFrame, StyledBatch
 from vidstyle.models.features import FeatureNetwork
 from vidstyle.models.generator import Generator
@@ -53,6 +54,9 @@ from vidstyle.weights import manifest
 
 BATCH = 8
 RATE = 25
+YARDSTICK = 128
+"""Pixels on the long side of the pictures whose optical flow tells how fast the machine is just now."""
+YARDSTICK_FRAMES = 24
 FIGURES = {
     "auroc": "AUROC",
     "ap": "AP",
@@ -126,6 +130,19 @@ def line(frame: FinishedFrame) -> str:
         "score_after": frame.score_after,
     }
     return json.dumps(fields)
+
+
+def flow_seconds(source: Path) -> float:
+    """Processor time of one optical flow (DIS, medium, down to single pixels) between two frames of a video."""
+    pictures = read(source)[:YARDSTICK_FRAMES]
+    size = analysis_size(pictures.shape[3], pictures.shape[2], YARDSTICK)
+    small = [cv2.cvtColor(shrink(to_array(p), size), cv2.COLOR_RGB2GRAY) for p in pictures]
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis.setFinestScale(0)
+    started = time.process_time()
+    for before, here in pairwise(small):
+        dis.calc(here, before, None)
+    return (time.process_time() - started) / (len(small) - 1)
 
 
 def run_case(case: Path, results: Path, features: FeatureNetwork, fusion: TrainedFusion) -> tuple[int, float]:
@@ -217,16 +234,20 @@ def run_seed(
     if not cases.is_dir():
         make_cases(args, seed, cases)
     folders = [case for case in sorted(cases.iterdir()) if case.is_dir()]
-    runs = [
-        run_command(case, results) if args.command else run_case(case, results, *networks) for case in folders
-    ]
-    frames, seconds = (sum(column) for column in zip(*runs, strict=True))
+    frames, seconds, flows = 0, 0.0, []
+    for case in folders:
+        run = run_command(case, results) if args.command else run_case(case, results, *networks)
+        frames, seconds = frames + run[0], seconds + run[1]
+        flows.append(flow_seconds(case / "source.mkv"))
     score = ["score", "--cases", str(cases), "--results", str(results), "--json"]
     done = subprocess.run(
         [sys.executable, str(args.bench), *score], check=True, capture_output=True, text=True
     )
     (results / "score.json").write_text(done.stdout)
-    return figures(json.loads(done.stdout)) | {"ms": 1000 * seconds / frames}
+    return figures(json.loads(done.stdout)) | {
+        "ms": 1000 * seconds / frames,
+        "flows": seconds / frames / float(np.mean(flows)),
+    }
 
 
 def figures(score: dict[str, Any]) -> dict[str, float]:
