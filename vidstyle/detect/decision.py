@@ -199,6 +199,10 @@ class _Grid:
     change: Array
     """Of the source, signed, in grey levels."""
 
+    def mean(self, values: Array) -> float:
+        """Mean of [C, rows, columns], which are 0 where unknown, over the known cells."""
+        return float(values.sum()) / (len(values) * np.count_nonzero(self.known))
+
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
@@ -286,8 +290,8 @@ def _deviation_cues(
         "texture_worst": worst(deviating[TEXTURES].max(0)),
         "color_shift": worst(shifted[COLORS].max(0)),
         "texture_shift": worst(shifted[TEXTURES].max(0)),
-        "color_mean": float(deviating[COLORS][:, grid.known].mean()),
-        "texture_mean": float(deviating[TEXTURES][:, grid.known].mean()),
+        "color_mean": grid.mean(deviating[COLORS]),
+        "texture_mean": grid.mean(deviating[TEXTURES]),
         "level": float(excess[COLORS].max()),
         "energy": float(excess[TEXTURES].max()),
     }
@@ -299,8 +303,8 @@ def _outside_cues(compared: _Comparison, lenience: float) -> dict[str, float]:
     return {
         "color_outside": worst(beyond[COLORS].max(0), 3),
         "texture_outside": worst(beyond[TEXTURES].max(0), 3),
-        "color_outside_mean": float(beyond[COLORS][:, grid.known].mean()),
-        "texture_outside_mean": float(beyond[TEXTURES][:, grid.known].mean()),
+        "color_outside_mean": grid.mean(beyond[COLORS]),
+        "texture_outside_mean": grid.mean(beyond[TEXTURES]),
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from vidstyle.detect.cells import cell_means
@@ -49,7 +50,10 @@ class Band(NamedTuple):
 def changes(pictures: Sequence[Array], picture: Array) -> Array:
     """Mean absolute difference of the lumas [h, w] of some pictures to one, per tile: [N, rows, columns]."""
     tiles = TILES if picture.shape[1] >= picture.shape[0] else TILES[::-1]
-    return cell_means(np.abs(np.stack(pictures) - picture), tiles)
+    apart = np.empty((len(pictures), *picture.shape), np.float32)
+    for there, layer in zip(pictures, apart, strict=True):
+        cv2.absdiff(there, picture, layer)
+    return cell_means(apart, tiles)
 
 
 def pace(before: Sight, here: Sight) -> Array:
