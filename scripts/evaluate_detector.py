@@ -13,7 +13,7 @@ rec       share of the bad frames found whose fault is that large, in grey level
 dB, SSIM  of all bad frames to the clean ones, found or not; halved, worse: shares of them by their mean error
 warping   warping error along the source's motion of the repaired clips over that of the clean ones
 altered   share of the clean frames that were changed
-ms        processor time of detection, per frame
+ms        processor time of detection, per frame; with `--command` the wall time, beside the other stages
 flows     the same in optical flows of 128 pixels, timed in the same run: another machine should give about as many
 """
 
