@@ -27,6 +27,9 @@ Flow = NDArray[Any]
 ANALYSIS_LONG_SIDE = 320
 """Pixels. Twice the area costs twice the time and found no more faults (see the detector's benchmark)."""
 
+LEAST_HEIGHT = 32
+"""Pixels. OpenCV's estimator takes its scales from the width alone, and reads wild memory where the height is less."""
+
 CUT_CORRELATION = 0.45
 """A new shot begins where the warped frame before correlates less than this with the frame ..."""
 CUT_DIFFERENCE = 12.0
@@ -96,7 +99,18 @@ def direct_flow(at: Tensor, towards: Tensor, *, max_long_side: int = 640) -> Flo
     first, second = (
         cv2.cvtColor(shrink(to_8_bit(picture), size), cv2.COLOR_RGB2GRAY) for picture in (at, towards)
     )
-    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None)
+    return estimate(cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM), first, second)
+
+
+def estimate(dis: cv2.DISOpticalFlow, at: NDArray[np.uint8], towards: NDArray[np.uint8]) -> Flow:
+    """Flow [h, w, 2] from one grey picture [h, w] to another. Low ones are continued downwards meanwhile."""
+    height = len(at)
+    if height < LEAST_HEIGHT:
+        below = LEAST_HEIGHT - height
+        at, towards = (
+            cv2.copyMakeBorder(gray, 0, below, 0, 0, cv2.BORDER_REPLICATE) for gray in (at, towards)
+        )
+    return dis.calc(at, towards, None)[:height]
 
 
 def track_motion(batches: Iterable[Batch], *, first_shot: int = 0) -> Generator[Batch, None, None]:
@@ -127,11 +141,11 @@ class _Tracker:
             cut = is_cut(before, gray)
             self._shot += cut
             return Motion(still, still, cut=cut, shot=self._shot)
-        back = self._dis.calc(gray, before, None)
+        back = estimate(self._dis, gray, before)
         if is_cut(warp(before, back), gray):
             self._shot += 1
             return Motion(still, still, cut=True, shot=self._shot)
-        return Motion(back, self._dis.calc(before, gray, None), cut=False, shot=self._shot)
+        return Motion(back, estimate(self._dis, before, gray), cut=False, shot=self._shot)
 
 
 def is_cut(warped_before: Image, gray: Image) -> bool:

@@ -76,7 +76,18 @@ def test_a_frozen_picture_has_no_motion() -> None:
     assert not motion.back.any()
 
 
-@pytest.mark.parametrize("size", [(16, 16), (18, 10), (2, 2), (1000, 8), (7, 333)])
+@pytest.mark.parametrize("size", [(1280, 100), (300, 16), (640, 31)])
+def test_the_motion_of_low_banners_is_found(size: tuple[int, int]) -> None:
+    """OpenCV alone ends the process."""
+    width, height = size
+    wide = texture(height, width + 4)
+    (_, later) = track_motion(batches([wide[:, 4:], wide[:, :-4]]))
+    back = resize_flow(later.motion[0].back, size)
+    assert np.median(back[..., 0]) == pytest.approx(-4, abs=0.5)
+    assert np.median(resize_flow(direct_flow(tensor(wide[:, 4:]), tensor(wide[:, :-4])), size)[..., 0]) > 2
+
+
+@pytest.mark.parametrize("size", [(16, 16), (18, 10), (2, 2), (1000, 8), (7, 333), (14, 640), (300, 15)])
 def test_tiny_and_odd_pictures_do_not_fail(size: tuple[int, int]) -> None:
     width, height = size
     generator = np.random.default_rng(0)

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from vidstyle.errors import InputError
-from vidstyle.flow import is_cut, warp
+from vidstyle.flow import estimate, is_cut, warp
 from vidstyle.training.data import FRAME_STEP, LARGEST, PICTURES, Pair, Sample, crops, find, read
 
 log = logging.getLogger("vidstyle")
@@ -324,7 +324,7 @@ def _pair(before: Picture, after: Picture) -> _FramePair | None:
     if min(first.shape) < 16:  # DIS needs a patch of 8 pixels on two scales
         return None
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    back, forth = dis.calc(second, first, None), dis.calc(first, second, None)
+    back, forth = estimate(dis, second, first), estimate(dis, first, second)
     if is_cut(warp(first, back), second):
         return None
     missed = np.linalg.norm(back + warp(forth, back), axis=2)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidstyle.flow import warp
+from vidstyle.flow import estimate, warp
 from vidstyle.models.features import gram
 from vidstyle.training import losses
 from vidstyle.training.perceptual import Features
@@ -42,7 +42,7 @@ def warping_error(sources: Sequence[Frame], painted: Sequence[Frame]) -> Warping
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in sources]
     errors = []
     for t in range(1, len(sources)):
-        back, forth = dis.calc(grey[t], grey[t - 1], None), dis.calc(grey[t - 1], grey[t], None)
+        back, forth = estimate(dis, grey[t], grey[t - 1]), estimate(dis, grey[t - 1], grey[t])
         seen = visible(back, forth)
         if seen.mean() >= LEAST_VISIBLE:
             errors.append([_missed(clip[t - 1], clip[t], back, seen) for clip in (painted, sources)])
