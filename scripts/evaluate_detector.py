@@ -14,7 +14,8 @@ dB, SSIM  of all bad frames to the clean ones, found or not; halved, worse: shar
 warping   warping error along the source's motion of the repaired clips over that of the clean ones
 altered   share of the clean frames that were changed
 ms        processor time of detection, per frame; with `--command` the wall time, beside the other stages
-flows     the same in optical flows of 128 pixels, timed in the same run: another machine should give about as many
+flows     the same in optical flows of 128 pixels, timed in the same run (processor time): another machine should give
+          about as many
 """
 
 from __future__ import annotations
@@ -236,8 +237,8 @@ def run_seed(
     folders = [case for case in sorted(cases.iterdir()) if case.is_dir()]
     frames, seconds, flows = 0, 0.0, []
     for case in folders:
-        run = run_command(case, results) if args.command else run_case(case, results, *networks)
-        frames, seconds = frames + run[0], seconds + run[1]
+        judged, spent = run_command(case, results) if args.command else run_case(case, results, *networks)
+        frames, seconds = frames + judged, seconds + spent
         flows.append(flow_seconds(case / "source.mkv"))
     score = ["score", "--cases", str(cases), "--results", str(results), "--json"]
     done = subprocess.run(

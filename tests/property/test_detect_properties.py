@@ -65,6 +65,18 @@ def test_cells_average_areas_and_trusted_pixels_only(height: int, width: int, se
     np.testing.assert_allclose(coarse, direct, rtol=1e-3, atol=1e-3)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(4, 50), st.integers(4, 50), st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_cells_of_one_plane_know_nothing_of_the_others(
+    height: int, width: int, count: int, seed: int
+) -> None:
+    """However small the planes are."""
+    field = np.random.default_rng(seed).normal(0, 100, (count, height, width)).astype(np.float32)
+    for size in ((32, 18), (16, 9)):
+        alone = np.concatenate([cell_means(plane[None], size) for plane in field])
+        np.testing.assert_allclose(cell_means(field, size), alone, atol=1e-2)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(-60, 60, width=32), min_size=2, max_size=8))
 def test_the_score_grows_with_the_logit_and_is_one_at_zero(logits: list[float]) -> None:

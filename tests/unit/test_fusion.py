@@ -39,6 +39,21 @@ from .painted_clip import FAULTS as SPOILERS
 from .painted_clip import batches, paint, pan
 
 SIZE = (96, 64)
+INSIDE = Circumstances(
+    frame=9,
+    around=[0.0] * len(AROUND),
+    before=6,
+    after=6,
+    asked=6,
+    history=9,
+    noise=1.0,
+    screening=False,
+    near_end=False,
+    kin=12,
+    unfounded=0,
+    light=0,
+)
+"""Of a frame in the middle of a calm shot."""
 
 
 def photo(seed: int) -> Picture:
@@ -171,17 +186,14 @@ def test_the_ends_of_a_shot_and_restless_styles_are_given_the_benefit_of_the_dou
         deviation=None,
         level=np.zeros(5, np.float32),
     )
-    inside = Circumstances(
-        9, [0.0] * len(AROUND), 6, 6, 6, 9, 1.0, screening=False, near_end=False, kin=12, unfounded=0, light=0
-    )
-    score = networks[1](finding, finding.cues, inside)
-    assert networks[1](finding, finding.cues, replace(inside, unfounded=0.05)) == score
-    assert networks[1](finding, finding.cues, replace(inside, unfounded=0.5)) < score
-    assert networks[1](finding, finding.cues, replace(inside, near_end=True)) < score
+    score = networks[1](finding, finding.cues, INSIDE)
+    assert networks[1](finding, finding.cues, replace(INSIDE, unfounded=0.05)) == score
+    assert networks[1](finding, finding.cues, replace(INSIDE, unfounded=0.5)) < score
+    assert networks[1](finding, finding.cues, replace(INSIDE, near_end=True)) < score
     plain = np.full(len(NAMES), 1.1 * PLAIN * THRESHOLD, np.float32)
-    ends = [networks[1](finding, plain, replace(inside, near_end=near)) for near in (False, True)]
+    ends = [networks[1](finding, plain, replace(INSIDE, near_end=near)) for near in (False, True)]
     assert ends[0] == ends[1], "where a cue speaks plainly the end of a shot is no reason to doubt"
-    short = networks[1](finding, plain, replace(inside, near_end=True, kin=4))
+    short = networks[1](finding, plain, replace(INSIDE, near_end=True, kin=4))
     assert short < ends[1], "unless the shot is so short that nothing is plain"
 
 
@@ -191,9 +203,6 @@ def test_the_network_is_doubted_where_it_stands_alone() -> None:
         torch.nn.init.zeros_(parameter)
     for member in undecided.members:
         torch.nn.init.constant_(member.offset, CAUTION)
-    inside = Circumstances(
-        9, [0.0] * len(AROUND), 6, 6, 6, 9, 1.0, screening=False, near_end=False, kin=12, unfounded=0, light=0
-    )
 
     def score(strongest: float, here: Circumstances) -> float:
         """Exactly 1 where the network is believed."""
@@ -201,10 +210,10 @@ def test_the_network_is_doubted_where_it_stands_alone() -> None:
         finding = Finding(cues, lambda: np.zeros((MAPS, 18, 32), np.float32), None, np.zeros(5, np.float32))
         return TrainedFusion(undecided)(finding, cues, here)
 
-    fading = replace(inside, light=2.0)
-    assert score(0.3, inside) == score(0.3, fading) == score(0.6, fading) < 0.2
-    assert score(0.4, inside) == score(0.8, fading) == pytest.approx(1)
-    assert score(0.3, replace(inside, screening=True)) == pytest.approx(1), (
+    fading = replace(INSIDE, light=2.0)
+    assert score(0.3, INSIDE) == score(0.3, fading) == score(0.6, fading) < 0.2
+    assert score(0.4, INSIDE) == score(0.8, fading) == pytest.approx(1)
+    assert score(0.3, replace(INSIDE, screening=True)) == pytest.approx(1), (
         "that it is alone is not known yet"
     )
 
@@ -215,13 +224,9 @@ def test_the_network_is_not_asked_about_a_frame_in_which_all_is_quiet(
     def never() -> np.ndarray:
         raise AssertionError("nobody is to look at these maps")
 
-    inside = Circumstances(
-        9, [0.0] * len(AROUND), 6, 6, 6, 9, 1.0, screening=False, near_end=False, kin=12, unfounded=0, light=0
-    )
-
     def score(strongest: float) -> float:
         cues = np.full(len(NAMES), strongest * THRESHOLD, np.float32)
-        return networks[1](Finding(cues, never, None, np.zeros(5, np.float32)), cues, inside)
+        return networks[1](Finding(cues, never, None, np.zeros(5, np.float32)), cues, INSIDE)
 
     assert 0 < score(-1) < score(0) < score(0.9 * QUIET) < 0.01
     with pytest.raises(AssertionError, match="nobody"):
@@ -302,6 +307,20 @@ def test_unease_without_a_reason_is_counted(networks: tuple[FeatureNetwork, Trai
     shares = {here.frame: here.unfounded for here in seen if not here.screening}
     assert {here.unfounded for here in seen if here.screening} == {0.0}
     assert shares[5] == 0.0 < shares[8] < shares[23] < 0.6
+
+
+def test_a_run_of_unease_does_not_count_for_itself(networks: tuple[FeatureNetwork, TrainedFusion]) -> None:
+    seen: list[Circumstances] = []
+
+    def spy(finding: Finding, scores: Array, here: Circumstances) -> float:
+        seen.append(here)
+        return 0.1 if here.frame in (5, 12, 13, 14) else 0.0
+
+    sources = pan(24)
+    list(detect(batches(sources, [paint(s) for s in sources]), features=networks[0], fusion=spy))
+    shares = {here.frame: here.unfounded for here in seen if not here.screening}
+    assert shares[13] == pytest.approx(1 / 17), "frame 5 of 0 to 19, without the run"
+    assert shares[16] == pytest.approx(4 / 22)
 
 
 def test_the_script_trains_on_what_was_stored_and_enters_the_result(tmp_path: Path) -> None:

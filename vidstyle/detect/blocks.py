@@ -23,8 +23,8 @@ LINES = 360
 """Rows, and columns, of a larger picture that are looked at."""
 CALM = 0.3
 """Grey levels of change that hardly count, as a share of ..."""
-FULL = {1: 1.0, 2: 257.0}
-"""... a grey level, in numbers of one and of two bytes."""
+FULL = {np.dtype(np.uint8): 1.0, np.dtype(np.uint16): 257.0}
+"""... a grey level."""
 
 
 def blockiness(pixels: Pixels) -> Array:
@@ -41,7 +41,7 @@ def blockiness(pixels: Pixels) -> Array:
     columns = np.ascontiguousarray(green[:, :: max(1, width // LINES)])
     across = cv2.absdiff(rows[:, 1:], rows[:, :-1])
     down = cv2.absdiff(columns[1:], columns[:-1])
-    calm = CALM * FULL[green.itemsize]
+    calm = CALM * FULL[green.dtype]
     parts = 0.5 * (_log_ratios(across, calm, 0) + _log_ratios(down, calm, 1).T)
     return np.concatenate((parts.ravel(), (WHOLE * parts.mean(),))).astype(np.float32)
 
@@ -58,7 +58,9 @@ def _log_ratios(changes: Array, calm: float, axis: int) -> Array:
     lines = np.stack(means)[:, : blocks * BLOCK].reshape(PARTS, blocks, BLOCK)
     within = np.sort(lines[..., :-1])[..., BLOCK // 2 - 1]
     ratios = np.log((lines[..., -1] + calm) / (within + calm))
-    return np.stack([ratios[:, a:b].mean(1) for a, b in pairwise(_bounds(blocks))], 1)
+    first = _bounds(blocks)
+    sums = np.add.reduceat(ratios, first[:-1], axis=1)
+    return (sums / np.diff(first)).astype(np.float32)
 
 
 def _bounds(count: int) -> list[int]:

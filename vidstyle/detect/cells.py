@@ -18,7 +18,7 @@ def cell_means(field: Array, size: tuple[int, int]) -> Array:
     """Area means [C, rows, columns] of float32 [C, h, w] over a grid of `size` (columns, rows)."""
     columns, rows = size
     count, height, width = field.shape
-    if height < rows:  # then cells are between pixels, and would be between planes
+    if height < rows or width < columns:  # then cells lie between pixels, and some between planes
         return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in field])
     column = field.reshape(count * height, width)
     means = cv2.resize(column, (columns, count * rows), interpolation=cv2.INTER_AREA)

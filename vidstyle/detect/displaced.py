@@ -15,7 +15,7 @@ from vidstyle.detect.statistics import Array, column_median
 from vidstyle.detect.temporal import Sight
 
 STYLED, SOURCE = slice(0, 4, 3), [0, 3, 4]
-"""Planes of the analysis whose changes are correlated: brightness, and texture."""
+"""Planes of the analysis whose changes are correlated: brightness, and texture. A slice copies nothing."""
 MOST = 3.0
 """Times the mean change that a pixel counts for at most."""
 LEAST_CHANGE = 0.03
@@ -41,8 +41,8 @@ def _answer(picture: Sight, place: Sight, next_picture: Sight, next_place: Sight
     """The same, were the one picture in the one place and the other in the other."""
     styled = _changes(picture.styled[STYLED], next_picture.styled[STYLED])
     source = _changes(place.source[SOURCE], next_place.source[SOURCE])
-    lengths = np.sqrt(np.outer(*(np.einsum("ij,ij->i", change, change) for change in (styled, source))))
-    result: Array = (styled @ source.T / (lengths + np.float32(1e-3))).ravel()
+    lengths = np.outer(np.linalg.norm(styled, axis=1), np.linalg.norm(source, axis=1))
+    result: Array = (styled @ source.T / (lengths + 1e-3)).ravel().astype(np.float32)
     return result
 
 
@@ -52,7 +52,7 @@ def _changes(before: Array, here: Array) -> Array:
     even = np.full(change.shape[1], 1 / change.shape[1], np.float32)  # a product is the quickest mean
     change -= (change @ even)[:, None]
     most = np.float32(MOST) * (np.abs(change) @ even)[:, None]
-    result: Array = np.minimum(np.maximum(change, -most), most)
+    result: Array = np.clip(change, -most, most)
     return result
 
 

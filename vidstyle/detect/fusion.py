@@ -111,7 +111,7 @@ Fusion = Callable[[Finding, Array, Circumstances], float]
 
 
 class TrainedFusion:
-    """The score from a network that was trained to answer 0 at the threshold."""
+    """The score from a network that was trained to answer 0 at the threshold; it is not asked where all is QUIET."""
 
     def __init__(self, network: FusionNetwork) -> None:
         self._network = SideBySide(network)

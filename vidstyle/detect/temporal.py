@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from statistics import median
@@ -19,10 +19,10 @@ from vidstyle.frames import Motion
 REACH = 6
 """Neighbours on either side."""
 FEW = (1, 2, 4, 6)
-"""How far away those are that a first look asks: in three draws of the anomaly bench F1 is as with all, at a tenth less
-time. But among long runs of bad frames the good ones of all are needed."""
+"""How far away those are that are asked unless some are suspect: in three draws of the anomaly bench F1 is as with
+all, at a tenth less time. In a long run of bad frames the few good ones may be any."""
 ONE_SIDED = 4
-"""Where there are neighbours on one side only, the nearest so many are used: far ones drift."""
+"""Where there are neighbours on one side only, the nearest so many are used: far ones drift. Of FEW that is all."""
 LEAST_SUPPORT = 0.1
 """A reference for less of the frame than this is none."""
 LEAST_OVERLAP = 0.25
@@ -194,18 +194,20 @@ class Neighbour:
     """Where its source is the frame's own, [h, w]."""
 
 
-def gather(window: Window, frame: int, tolerance: float, *, few: bool = False) -> list[Neighbour]:
+def gather(
+    window: Window, frame: int, tolerance: float, distances: Collection[int] = range(1, REACH + 1)
+) -> list[Neighbour]:
     """The neighbours of a frame that match enough of its source: those after it, then those before, the nearest first.
 
     tolerance  grey levels by which the sources may differ
-    few        only FEW of them
+    distances  in frames, of those that are asked
     """
     here = window(frame)
     assert here is not None
     channels, height, width = here.styled.shape
     found = []
     for offset, there, rest, columns, rows in _paths(window, frame):
-        if few and abs(offset) not in FEW:
+        if abs(offset) not in distances:
             continue
         source = fetch(there.source_mixed, columns, rows)
         near = _error(source, here.source_mixed) < tolerance
