@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from vidstyle.correct.stage import MARGIN
 from vidstyle.detect import CONTEXT_FRAMES, LOOK_AHEAD, REASONS, TrainedFusion, detect
 from vidstyle.detect.analysis import analyse
 from vidstyle.detect.decision import NAMES, STANDSTILL, THRESHOLD, corroborated, frozen
@@ -135,6 +136,19 @@ def test_a_picture_held_through_a_dissolve_is_a_duplicate() -> None:
     middle = moving[len(moving) // 2]
     styled[middle + 1 : middle + 4] = [styled[middle]] * 3
     assert flagged(check(sources, styled)) == [middle + 1, middle + 2, middle + 3]
+
+
+def test_anything_is_better_than_a_blank_picture() -> None:
+    sources = pan(30, step=3)
+    styled = [paint(s) for s in sources]
+    for t in (14, 15, 16):
+        styled[t] = np.full_like(styled[t], 255)
+    frames = check(sources, styled)
+    assert flagged(frames) == [14, 15, 16]
+    for frame in frames[14:17]:
+        assert frame.judge is not None and frame.verdict.reasons[0] == "blank"
+        wrong = 255 - styled[3]
+        assert 1 < frame.judge(tensor(wrong)) < MARGIN * frame.verdict.score
 
 
 def restless(count: int, step: float = 0.3) -> tuple[list[np.ndarray], list[np.ndarray]]:

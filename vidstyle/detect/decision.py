@@ -96,7 +96,9 @@ other pictures, is not asked."""
 CONTRASTY = 12.0
 """Deviation of a source's luma, in grey levels, that no style paints blank."""
 CERTAIN = 8.0
-"""Score of a frame that is bad beyond doubt."""
+"""Score of a frame that is bad beyond doubt ..."""
+EMPTY = 1000.0
+"""... and of one that shows nothing: whatever a repair puts in its place is better."""
 FROZEN = 1.8
 """Standstill (log ratio) of a picture that is held while the source moves. 8,849 good frames of the anomaly bench and
 of another suite have at most 0.51, ..."""
@@ -394,6 +396,11 @@ def certain(
         return "blank"
     painted = reference is not None and reference.styled[0][reference.supported].std() > PALE
     return "blank" if painted else None
+
+
+def certainty(reason: str | None) -> float:
+    """The least score of a frame of which that is certain."""
+    return 0.0 if reason is None else EMPTY if reason == "blank" else CERTAIN
 
 
 def frozen(cues: Array, history: Array) -> bool:

@@ -22,6 +22,7 @@ from vidstyle.detect.decision import (
     SUSPICION,
     Calm,
     Finding,
+    certainty,
     combine,
     corroborated,
     evidence,
@@ -405,7 +406,7 @@ class _Detector:
         share = BETWEEN if self._between_bad(number) else 1.0
 
         def total(score: float, sure: str | None, odd: Mapping[str, float]) -> float:
-            return max(score / share, CERTAIN if sure else 0.0, *odd.values()) / self._threshold
+            return max(score / share, certainty(sure), *odd.values()) / self._threshold
 
         def judge(picture: Tensor) -> float:
             analysis = analyse(picture)
