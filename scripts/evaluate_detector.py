@@ -30,7 +30,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import count, pairwise
+from itertools import count, islice, pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,10 +80,10 @@ REPAIR_FIGURES = {
 }
 
 
-def read(path: Path) -> Tensor:
-    """All frames of a video, uint8 [T, 3, H, W], RGB, channels_last."""
+def read(path: Path, count: int | None = None) -> Tensor:
+    """The first `count` frames of a video, or all: uint8 [T, 3, H, W], RGB, channels_last."""
     with av.open(str(path)) as container:
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        frames = [frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), count)]
     return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)
 
 
@@ -134,8 +134,8 @@ def line(frame: FinishedFrame) -> str:
 
 
 def flow_seconds(source: Path) -> float:
-    """Processor time of one optical flow (DIS, medium, down to single pixels) between two frames of a video."""
-    pictures = read(source)[:YARDSTICK_FRAMES]
+    """Seconds of processor time that one optical flow takes (DIS, medium, down to single pixels) in a video."""
+    pictures = read(source, YARDSTICK_FRAMES)
     size = analysis_size(pictures.shape[3], pictures.shape[2], YARDSTICK)
     small = [cv2.cvtColor(shrink(to_array(p), size), cv2.COLOR_RGB2GRAY) for p in pictures]
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
