@@ -24,9 +24,8 @@ def banding(pixels: Pixels) -> Array:
     About 0 where it is even.
     """
     full = LEVELS if pixels.dtype == np.uint8 else LEVELS * 257
-    some = np.ascontiguousarray(
-        pixels[:: max(1, len(pixels) // LINES)]
-    )  # else each histogram would copy them
+    # one copy: else each histogram would make its own
+    some = np.ascontiguousarray(pixels[:: max(1, len(pixels) // LINES)])
     counts = np.stack([cv2.calcHist([some], [n], None, [LEVELS], [0, full]).ravel() for n in range(3)])
     smooth = cv2.blur(counts, (WIDTH, 1), borderType=cv2.BORDER_CONSTANT)
     return _entropies(smooth) - _entropies(counts)

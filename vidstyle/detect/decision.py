@@ -399,7 +399,7 @@ def certain(
 
 
 def certainty(reason: str | None) -> float:
-    """The least score of a frame of which that is certain."""
+    """The least score, in units of the threshold, of a frame with that certain reason (see `certain`)."""
     return 0.0 if reason is None else EMPTY if reason == "blank" else CERTAIN
 
 

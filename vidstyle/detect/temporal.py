@@ -162,10 +162,9 @@ def look(source: Array, styled: Array, motion: Motion, before: Sight | None) -> 
 
 def _moments(mixed: Array, last: Array) -> tuple[Array, Array]:
     """Mean of each plane, of [h, w, 4] and [h, w], and its standard deviation, above 0."""
-    mean, deviation = np.concatenate([cv2.meanStdDev(planes) for planes in (mixed, last)], 1).astype(
-        np.float32
-    )
-    return mean[:, 0], deviation[:, 0] + np.float32(1e-3)
+    moments = [cv2.meanStdDev(planes) for planes in (mixed, last)]
+    mean, deviation = np.concatenate(moments, 1).astype(np.float32)[..., 0]
+    return mean, deviation + np.float32(1e-3)
 
 
 Window = Callable[[int], Sight | None]
