@@ -125,6 +125,8 @@ LOCAL = 0.5
 """A fault over less than this share of the picture is local."""
 
 FLOOR, WEIGHT, TYPICAL = np.array([(c.floor, c.weight, c.typical) for c in CUES.values()], np.float32).T
+PRIOR = TYPICAL + np.array([[-1], [0], [1]], np.float32) * (FLOOR + 0.1 * TYPICAL)
+"""A history for the first frames of a video: three frames of the calmest."""
 STANDSTILL = NAMES.index("standstill")
 
 
@@ -224,13 +226,15 @@ def _compare(styled: Array, reference: Reference, calm: Calm) -> _Comparison:
     fine, share = trusted_means(fields, reference.supported, grid_size(styled))
     coarse, coarse_share = pool(fine, share)
     known = coarse_share[0] > LEAST_SUPPORT
-    slope = explain(*(np.split(coarse, len(fields))[i][:, known].T for i in (1, 5)))
+    _, shift, *_, source_shift = np.split(coarse, len(fields))
+    slope = explain(shift, source_shift, known)
     grids = [
         _grid(np.split(means, len(fields)), part[0] > LEAST_SUPPORT, calm, slope)
         for means, part in ((coarse, coarse_share), (fine, share))
     ]
     weight = reference.supported.astype(np.float32)
-    level = masked_mean(difference, weight) - _explained(coarse[-5:], slope)[:, known].mean(1)
+    usual_level = masked_mean(_explained(source_shift, slope), known.astype(np.float32))
+    level = masked_mean(difference, weight) - usual_level
     return _Comparison(grids[0], grids[1], share, level)
 
 
@@ -310,23 +314,24 @@ def _outside_cues(compared: _Comparison, lenience: float) -> dict[str, float]:
     }
 
 
-CAUSES = (0, 3, 4)
+CAUSES = [0, 3, 4]
 
 
-def explain(shift: Array, source_shift: Array) -> Array:
-    """How the styled cells' shifts [N, 5] follow from the source's own [N, 5]: slopes [3, 5] of a ridge regression.
+def explain(shift: Array, source_shift: Array, known: Mask) -> Array:
+    """How the styled cells' shifts [5, rows, columns] follow from the source's own, where `known` [rows, columns].
 
-    A style may turn a slight change of the source's sharpness into another tone, everywhere alike.
+    Slopes [3, 5] of a ridge regression. A style may turn a slight change of the source's sharpness into another tone,
+    everywhere alike.
     """
-    causes = source_shift[:, CAUSES]
-    gram = causes.T @ causes + len(causes) * np.eye(causes.shape[1], dtype=np.float32)
-    result: Array = np.linalg.solve(gram, causes.T @ shift)
+    causes = (source_shift[CAUSES] * known).reshape(len(CAUSES), -1)
+    ridge = max(1, int(known.sum())) * np.eye(len(CAUSES), dtype=np.float32)
+    result: Array = np.linalg.solve(causes @ causes.T + ridge, causes @ shift.reshape(len(shift), -1).T)
     return result
 
 
 def _explained(source_shift: Array, slope: Array) -> Array:
     """What of the styled shifts [5, rows, columns] follows from the source's."""
-    causes = source_shift[list(CAUSES)].reshape(len(CAUSES), -1)
+    causes = source_shift[CAUSES].reshape(len(CAUSES), -1)
     result: Array = (slope.T @ causes).reshape(source_shift.shape)
     return result
 
@@ -336,8 +341,7 @@ def evidence(cues: Array, history: Array, doubt: float = 1.0) -> Array:
 
     -THRESHOLD where nothing can be told.
     """
-    prior = TYPICAL + np.array([[-1], [0], [1]], np.float32) * (FLOOR + 0.1 * TYPICAL)
-    known = np.concatenate([history.reshape(-1, len(NAMES)), prior])
+    known = np.concatenate([history.reshape(-1, len(NAMES)), PRIOR])
     middle = known_median(known)
     spread = 1.4826 * known_median(np.abs(known - middle)) + FLOOR + 0.1 * np.abs(middle)
     scores = WEIGHT * (cues - middle) / (spread * np.float32(doubt))

@@ -151,14 +151,16 @@ def _bits(mask: Mask) -> Numbers:
 
 
 def masked_mean(fields: Array, weight: Array) -> Array:
-    """Means [C] of [C, h, w] where float32 `weight` [h, w] is 1, and not 0."""
-    total: Array = fields.reshape(len(fields), -1) @ weight.ravel() / weight.sum()
+    """Means [C] of [C, h, w] where float32 `weight` [h, w] is 1, and not 0; 0 if that is nowhere."""
+    total: Array = fields.reshape(len(fields), -1) @ weight.ravel() / max(weight.sum(), np.float32(1))
     return total
 
 
 def known_median(rows: Array) -> Array:
     """Median [C] of each column of [N, C], leaving out nan; nan where there is nothing else."""
     ordered = np.sort(rows, axis=0)  # nan last
+    if not np.isnan(ordered[-1]).any():
+        return 0.5 * (ordered[(len(rows) - 1) // 2] + ordered[len(rows) // 2])
     count = (~np.isnan(rows)).sum(0)
     columns = np.arange(rows.shape[1])
     return 0.5 * (ordered[np.maximum(count - 1, 0) // 2, columns] + ordered[count // 2 % len(rows), columns])
