@@ -14,9 +14,9 @@ import torch
 from vidstyle.correct.stage import MARGIN
 from vidstyle.detect import CONTEXT_FRAMES, LOOK_AHEAD, REASONS, TrainedFusion, detect
 from vidstyle.detect.analysis import analyse
-from vidstyle.detect.decision import NAMES, STANDSTILL, THRESHOLD, corroborated, frozen
+from vidstyle.detect.decision import NAMES, STANDSTILL, THRESHOLD, Calm, corroborated, frozen, measure
 from vidstyle.detect.displaced import answer, exchanged
-from vidstyle.detect.temporal import Sight, look
+from vidstyle.detect.temporal import Reference, Sight, look
 from vidstyle.frames import Batch, CheckedFrame, Motion, StyledBatch
 from vidstyle.models.load import load_features, load_fusion
 
@@ -84,14 +84,17 @@ def test_good_frames_between_the_beginning_and_a_gross_run_are_not_blamed() -> N
     assert flagged(check(sources, styled)) == [3, 4, 5, 6, 7]
 
 
-def test_a_long_run_of_one_fault_does_not_pass_for_the_style() -> None:
-    sources = pan(36, step=0.4)
+@pytest.mark.parametrize("kind", ["darker", "blurred"])
+@pytest.mark.parametrize("step", [0.4, 3])
+@pytest.mark.parametrize("run", [range(14, 21), range(14, 22), range(25, 33)])
+def test_a_long_run_of_one_fault_is_found_whole_and_alone(run: range, step: float, kind: str) -> None:
+    sources = pan(36, step=step)
     styled = [paint(s) for s in sources]
-    for t in range(14, 22):
-        styled[t] = (styled[t] * 0.75).astype(np.uint8)
+    for t in run:
+        styled[t] = FAULTS[kind][0](styled[t])
     networks = {"features": load_features(), "fusion": TrainedFusion(load_fusion())}
     found = flagged(list(detect(batches(sources, styled), **networks)))  # type: ignore[arg-type]
-    assert found == list(range(14, 22))
+    assert found == list(run)
 
 
 @pytest.mark.parametrize("kind", ["darker", "blurred", "strong noise"])
@@ -107,6 +110,18 @@ def test_a_fault_that_lasts_to_the_end_of_a_shot_is_found_and_not_the_frames_bef
     frames = list(detect(batches(sources, styled), **networks))  # type: ignore[arg-type]
     assert frames[29].shot != frames[30].shot
     assert flagged(frames) == list(run)
+
+
+def test_trusted_pixels_too_scattered_for_any_cell_tell_nothing() -> None:
+    planes = np.random.default_rng(0).normal(100, 9, (5, 54, 96)).astype(np.float32)
+    supported = np.zeros((54, 96), bool)
+    supported[::2, ::3] = True  # a sixth of every cell
+    zeros, means = np.zeros_like(planes), np.zeros(5, np.float32)
+    reference = Reference(planes, zeros, planes, planes, zeros, supported, 4, 4, 4, means, means, means)
+    calm = Calm(contrast=np.ones(5, np.float32), spread=means, change=means)
+    finding = measure(planes + 9, reference, lambda: np.zeros((10, 18, 32), np.float32), calm)
+    assert np.isnan(finding.cues).all()
+    assert finding.maps is None
 
 
 def test_a_local_fault_has_its_place() -> None:

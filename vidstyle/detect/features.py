@@ -72,7 +72,7 @@ def estrangement(source: Look, styled: Look, neighbours: Sequence[Looks]) -> flo
     ratios = []
     for tap in range(len(source)):
         moved, changed = (
-            np.linalg.norm(np.stack(theirs) - mine, axis=1)
+            _norms(np.stack(theirs) - mine)
             for theirs, mine in (
                 ([n.source[tap] for n in neighbours], source[tap]),
                 ([n.styled[tap] for n in neighbours], styled[tap]),
@@ -81,3 +81,9 @@ def estrangement(source: Look, styled: Look, neighbours: Sequence[Looks]) -> flo
         nearest = np.argsort(moved, kind="stable")[:NEAREST]
         ratios.append(median(changed[nearest].tolist()) / (median(moved[nearest].tolist()) + NOISE))
     return fmean(ratios)
+
+
+def _norms(rows: Array) -> Array:
+    """Lengths of the rows (numpy's own takes twice as long)."""
+    lengths: Array = np.sqrt(np.einsum("nc,nc->n", rows, rows))
+    return lengths
