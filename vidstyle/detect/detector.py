@@ -31,7 +31,7 @@ from vidstyle.detect.decision import (
     stands_out,
 )
 from vidstyle.detect.displaced import LEAST_CHANGE, answer, exchanged
-from vidstyle.detect.ends import LONGEST, changed_end
+from vidstyle.detect.ends import LEAST_AFTER, LONGEST, changed_end, changed_run
 from vidstyle.detect.features import Look, Looks, describe, estrangement
 from vidstyle.detect.fusion import AROUND, UNEASY, Circumstances, Fusion
 from vidstyle.detect.mapping import Cells, cells, learn, unexpected
@@ -47,6 +47,7 @@ from vidstyle.detect.temporal import (
     displacement,
     gather,
     look,
+    sort,
     tolerance,
 )
 from vidstyle.detect.traits import LEAST_AROUND, TRAITS, Traits, traits
@@ -58,6 +59,8 @@ LONGEST_RUN = 8
 LOOK_AHEAD = LONGEST_RUN - 1 + REACH
 """Frames that are read before one is judged: what may be one run with it, and the neighbours of those to see whether
 they are to be trusted."""
+AFTER_START = LONGEST + LEAST_AFTER - 1
+"""Frames that must be known after the first of a long run."""
 HISTORY = 30
 """Frames before one that tell what is usual."""
 RECENT = 12
@@ -124,6 +127,8 @@ class _Frame:
     spread: Array | None = None
     """Of its reference, as is `change`: see `Reference.mean_spread`."""
     change: Array | None = None
+    few: list[Neighbour] | None = None
+    """What that was made of, where it may be asked for again."""
     examine: Examine | None = None
     """For the screening."""
     finding: Finding | None = None
@@ -135,7 +140,7 @@ class _Frame:
     """The fusion network was uneasy about it at the screening, but nothing stands out in the evidence."""
     suspect: bool = False
     changed: bool = False
-    """At an end of its shot, and painted unlike the others of it; see `ends.changed_end`."""
+    """At an end of its shot, or in a long run, and painted unlike the others of it; see `ends`."""
     sure: bool = False
     """Bad beyond doubt at the screening."""
     displaced: bool = False
@@ -209,6 +214,7 @@ class _Detector:
             if sight.cut:
                 self._compare_end(self._last - 1)
             self._compare_beginning(self._last - LOOK_AHEAD)
+            self._compare_run(self._last - AFTER_START, self._last)
             yield
 
     def advance(self) -> Generator[CheckedFrame, None, None]:
@@ -230,7 +236,9 @@ class _Detector:
         return frame.sight if frame else None
 
     def _compare_end(self, last: int) -> None:
-        """Suspects those of the last frames of a shot that are painted unlike all before."""
+        """Suspects those of the last frames of a shot that are painted unlike all before, and runs just before them."""
+        for start in range(last - AFTER_START + 1, last):
+            self._compare_run(start, last)
         self._suspect_changed(list(reversed(list(self._backwards(last, HISTORY + LONGEST)))))
 
     def _compare_beginning(self, first: int) -> None:
@@ -240,6 +248,15 @@ class _Detector:
             shot = list(self._backwards(self._last, LOOK_AHEAD + 1))
             if shot[-1] is frame:
                 self._suspect_changed(shot)
+
+    def _compare_run(self, start: int, last: int) -> None:
+        """Suspects a long run from a frame on that is painted unlike what comes before and after it, until `last`."""
+        near = list(reversed(list(self._backwards(last, last - start + RECENT + 1))))
+        first = last - len(near) + 1
+        if start > first:
+            changed = changed_run(np.array([frame.sight.state for frame in near]), start - first)
+            for frame in near[start - first :][:changed]:
+                frame.changed = frame.suspect = True
 
     def _backwards(self, last: int, count: int) -> Iterator[_Frame]:
         """At most `count` frames of one shot, the last first."""
@@ -282,6 +299,7 @@ class _Detector:
         frame.band = repeated(source, styled, self._older(number), self._paces(number))
         frame.sure = sure is not None or decision.unpainted(source, styled, self._distances(number))
         frame.suspect = frame.screening > SUSPICION or frame.sure or frame.changed or frame.band is not None
+        frame.few = few if frame.suspect or frame.screening > UNDOUBTED else None
 
     def _examiner(
         self, number: int, reference: Reference | None, without: frozenset[int] = frozenset()
@@ -350,13 +368,15 @@ class _Detector:
         reference, frame.reference = frame.reference, None
         examine, frame.examine = frame.examine, None
         finding, frame.finding = frame.finding, None
+        few, frame.few = frame.few, None
         assert examine is not None and finding is not None
         history = self._history(number, number + REACH, trusted=True)
         everything = self._history(number, number + REACH, trusted=False)
 
         @cache
         def all_neighbours() -> list[Neighbour]:
-            return gather(self._sight, number, self._tolerance(number))
+            others = [k for k in range(1, REACH + 1) if few is None or k not in FEW]
+            return sort([*(few or ()), *gather(self._sight, number, self._tolerance(number), others)])
 
         def compare(without: frozenset[int]) -> tuple[Reference | None, Examine, Finding]:
             good = [there for there in all_neighbours() if number + there.offset not in without]
@@ -382,7 +402,7 @@ class _Detector:
                 reference, examine, finding = cleaner
                 weigh = weighing(reference)
                 score, scores, _ = weigh(finding)
-        if score <= self._threshold and (between := self._between_suspects(number)):
+        if doubtful and score <= self._threshold and (between := self._between_suspects(number)):
             # In a long run of one fault frames look like most of their neighbours.
             apart = compare(suspects | between)
             weigh_apart = weighing(apart[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from statistics import median
@@ -196,7 +196,7 @@ class Neighbour:
 def gather(
     window: Window, frame: int, tolerance: float, distances: Collection[int] = range(1, REACH + 1)
 ) -> list[Neighbour]:
-    """The neighbours of a frame that match enough of its source: those after it, then those before, the nearest first.
+    """The neighbours of a frame that match enough of its source, sorted.
 
     tolerance  grey levels by which the sources may differ
     distances  in frames, of those that are asked
@@ -218,6 +218,11 @@ def gather(
         styled[4] = rest[..., 1]
         found.append(Neighbour(offset, styled, source, rest, trusted))
     return found
+
+
+def sort(neighbours: Iterable[Neighbour]) -> list[Neighbour]:
+    """Those after the frame, then those before it, the nearest first."""
+    return sorted(neighbours, key=lambda there: (there.offset < 0, abs(there.offset)))
 
 
 def _error(warped: Array, source: Array) -> Array:
