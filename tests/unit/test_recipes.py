@@ -211,6 +211,15 @@ def test_gradients_are_clipped_and_bad_ones_move_nothing() -> None:
     assert one.is_finite
 
 
+@pytest.mark.parametrize(("fast", "dtype"), [(True, torch.bfloat16), (False, None)])
+def test_a_cpu_computes_in_bfloat16_only_if_made_for_it(
+    fast: bool, dtype: torch.dtype | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidstyle.training.engine.has_fast_bfloat16", lambda: fast)
+    assert engine()[0].dtype is dtype
+    assert engine(precision="bf16")[0].dtype is torch.bfloat16
+
+
 def test_fp16_is_refused_without_cuda() -> None:
     with pytest.raises(ValueError, match="CUDA"):
         engine(precision="fp16")

@@ -14,7 +14,10 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+from vidstyle.device import has_fast_bfloat16
+
+DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = ("auto", *DTYPES)
 SMALLEST_LOSS_SCALE = 2.0**-8
 """fp16 gradients that overflow even so are not the loss scale's fault."""
 
@@ -26,7 +29,8 @@ class Engine:
     optimizers  by name
     averaged    network whose running mean is kept -> the optimiser that moves it
     average     share of the running mean that each step keeps
-    precision   of the forward pass: "fp32", "bf16", "fp16" (CUDA only, with a moving loss scale)
+    precision   of the forward pass: "fp32", "bf16", "fp16" (CUDA only, with a moving loss scale), or "auto": bf16 where
+                the device is made for it, else fp32
     clip        largest norm of one optimiser's gradient
     """
 
@@ -37,16 +41,18 @@ class Engine:
         averaged: Mapping[str, str],
         *,
         device: torch.device | str = "cpu",
-        precision: str = "bf16",
+        precision: str = "auto",
         average: float = 0.999,
         clip: float = 1.0,
     ) -> None:
         self.device = torch.device(device)
+        if precision == "auto":  # other CPUs take 10 to 20 times as long for bfloat16
+            precision = "bf16" if self.device.type == "cuda" or has_fast_bfloat16() else "fp32"
         if precision == "fp16" and self.device.type != "cuda":
             raise ValueError("fp16 needs a CUDA device; take bf16 or fp32")
         self.step = 0
         self.rank, self.world = processes()
-        self.dtype = PRECISIONS[precision]
+        self.dtype = DTYPES[precision]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
         self.average, self.clip = average, clip
         self.optimizers = optimizers

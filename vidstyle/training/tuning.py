@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vidstyle.device import has_fast_bfloat16
 from vidstyle.errors import InputError, Interrupted
 from vidstyle.models.blend import StyleNetwork
 from vidstyle.models.palette import colours_of
@@ -82,7 +81,6 @@ class Tuner:
     ) -> None:
         torch.manual_seed(seed)
         batch = 16 if device.type == "cuda" else 6
-        fast = device.type == "cuda" or has_fast_bfloat16()
         settings = AnyStyleSettings(
             styles=1,
             batch=batch,
@@ -90,7 +88,6 @@ class Tuner:
             imitation_weight=0.0,
             temporal_weight=STILLNESS,
             dots_weight=DOTS,
-            precision="bf16" if fast else "fp32",
         )
         random = np.random.default_rng(seed)
         pairs = [

@@ -30,7 +30,7 @@ class RecipeSettings:
 
     batch: int = option(8, "pictures of one step, all processes together")
     seed: int = option(0, "of weights, batches and all other chance")
-    precision: str = option("bf16", "of the forward pass; fp16 on CUDA alone", tuple(PRECISIONS))
+    precision: str = option("auto", "of the forward pass; fp16 on CUDA alone", PRECISIONS)
     average: float = option(0.995, "share of the running mean of the weights that each step keeps")
     clip: float = option(1.0, "largest norm of a gradient")
     save_every: int = option(500, "steps between two states and sheets")
