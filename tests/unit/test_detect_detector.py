@@ -97,6 +97,24 @@ def test_a_long_run_of_one_fault_is_found_whole_and_alone(run: range, step: floa
     assert found == list(run)
 
 
+@pytest.mark.parametrize("step", [0.4, 3])
+@pytest.mark.parametrize("run", [range(0), range(20, 27), range(24, 32)])
+def test_a_long_run_in_a_dissolve_is_found_though_no_good_frame_shows_what_its_middle_does(
+    run: range, step: float
+) -> None:
+    first, second = pan(46, seed=3, step=step), pan(46, seed=4, step=step)
+    shares = np.clip((np.arange(46) - 17) / 16, 0, 1)
+    sources = [
+        np.rint((1 - share) * before.astype(float) + share * after).astype(np.uint8)
+        for share, before, after in zip(shares, first, second, strict=True)
+    ]
+    styled = [paint(s) for s in sources]
+    for t in run:
+        styled[t] = FAULTS["darker"][0](styled[t])
+    networks = {"features": load_features(), "fusion": TrainedFusion(load_fusion())}
+    assert flagged(list(detect(batches(sources, styled), **networks))) == list(run)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("kind", ["darker", "blurred", "strong noise"])
 @pytest.mark.parametrize("run", [range(26, 30), range(25, 30), range(30, 34), range(42, 46)])
 def test_a_fault_that_lasts_to_the_end_of_a_shot_is_found_and_not_the_frames_before_it(

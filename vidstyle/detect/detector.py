@@ -390,15 +390,18 @@ class _Detector:
         weigh = weighing(reference)
         score, scores, _ = weigh(finding)
         bad = frame.suspect or frame.displaced
+        hidden = False  # no good neighbour shows what it does
         doubtful = bad or reference is None or max(frame.screening, score) > UNDOUBTED
         if suspects and doubtful:
             others = {n: self._frames[n] for n in suspects}
             sure_ones = frozenset(n for n, f in others.items() if f.sure)
             worst = sure_ones or frozenset(n for n, f in others.items() if f.screening > frame.screening)
             cleaner = compare(suspects)
-            if cleaner[0] is None and worst and worst != suspects:  # a doubtful reference is better than none
+            hidden = cleaner[0] is None and self._goes_on(number)
+            doubted = cleaner[0] is None and not hidden and worst != suspects
+            if worst and doubted:  # a doubtful reference is better than none
                 cleaner = compare(worst)
-            if cleaner[0] is not None or reference is None:
+            if cleaner[0] is not None or reference is None or hidden:
                 reference, examine, finding = cleaner
                 weigh = weighing(reference)
                 score, scores, _ = weigh(finding)
@@ -437,7 +440,7 @@ class _Detector:
             return total(weigh(finding).score, sure, peculiar(traits(picture)))
 
         sure = certain(sight.styled, finding, frame.invalid, frame.band)
-        sure = "displaced" if frame.displaced else sure
+        sure = "displaced" if frame.displaced else sure or ("flicker" if hidden else None)
         odd = peculiar(frame.traits)
         score = total(score, sure, odd)
         flagged = frame.flagged = score > 1
@@ -516,6 +519,11 @@ class _Detector:
             return result
 
         return evidence
+
+    def _goes_on(self, number: int) -> bool:
+        """Whether a frame belongs to the same long change as a flagged frame before it."""
+        before = self._frames.get(number - 1)
+        return bool(self._frames[number].changed and before and before.changed and before.flagged)
 
     def _between_bad(self, number: int) -> bool:
         """Whether the frame before is flagged, and that after looks bad."""
