@@ -97,6 +97,17 @@ def test_a_long_run_of_one_fault_is_found_whole_and_alone(run: range, step: floa
     assert found == list(run)
 
 
+@pytest.mark.parametrize("step", [0.4, 6])
+def test_the_middle_of_a_run_is_found_where_it_looks_like_most_of_its_neighbours(step: float) -> None:
+    sources = pan(32, step=step)
+    styled = [paint(s) for s in sources]
+    for t in range(14, 19):
+        styled[t][20:80, 60:140] = cv2.GaussianBlur(styled[t], (0, 0), 1)[20:80, 60:140]
+    networks = {"features": load_features(), "fusion": TrainedFusion(load_fusion())}
+    found = flagged(list(detect(batches(sources, styled), **networks)))  # type: ignore[arg-type]
+    assert found == [14, 15, 16, 17, 18]
+
+
 @pytest.mark.parametrize("step", [0.4, 3])
 @pytest.mark.parametrize("run", [range(0), range(20, 27), range(24, 32)])
 def test_a_long_run_in_a_dissolve_is_found_though_no_good_frame_shows_what_its_middle_does(

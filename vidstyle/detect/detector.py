@@ -391,7 +391,9 @@ class _Detector:
         score, scores, _ = weigh(finding)
         bad = frame.suspect or frame.displaced
         hidden = False  # no good neighbour shows what it does
-        doubtful = bad or reference is None or max(frame.screening, score) > UNDOUBTED
+        # in the middle of a run a frame may look like most of its neighbours
+        within = {number - 1, number + 1} <= suspects
+        doubtful = bad or within or reference is None or max(frame.screening, score) > UNDOUBTED
         if suspects and doubtful:
             others = {n: self._frames[n] for n in suspects}
             sure_ones = frozenset(n for n, f in others.items() if f.sure)
