@@ -209,6 +209,33 @@ def test_of_two_neighbours_that_flicker_one_is_chosen_for_a_mean_would_be_blurre
         assert np.abs(picture - better).mean() < 0.25 * np.abs(picture - worse).mean()
 
 
+def made_of_neighbours(sources: list[np.ndarray], styled: list[np.ndarray]) -> tuple[Blend, Blend]:
+    """What the neighbours make of the middle one of five frames, before and after good frames were asked."""
+    frames = [
+        replace(frame(t), source=tensor(s), styled=tensor(p))
+        for t, (s, p) in enumerate(zip(sources, styled, strict=True))
+    ]
+    raw = blend(to_levels(frames[2].source), [carry(frames[2], frames[t]) for t in (1, 3)])
+    return raw, calibrated(raw, [frames[1], frames[0]], [frames[3], frames[4]])
+
+
+def test_light_that_only_the_frames_own_source_shows_is_painted_as_the_style_paints_light() -> None:
+    gains = (1.0, 1.06, 0.94, 1.05, 0.98)
+    sources = [np.clip(s * g, 0, 255).astype(np.uint8) for s, g in zip(pan(5), gains, strict=True)]
+    styled = [paint(s) for s in sources]
+    raw, made = made_of_neighbours(sources, styled)
+    assert error(made.picture, styled[2]) < 0.2 * error(raw.picture, styled[2])
+
+
+def test_grain_is_not_painted_by_a_style_that_ignores_it() -> None:
+    generator = np.random.default_rng(0)
+    styled = [paint(s) for s in pan(5)]
+    grainy = [np.clip(s + generator.normal(0, 12, s.shape), 0, 255).astype(np.uint8) for s in pan(5)]
+    raw, made = made_of_neighbours(grainy, styled)
+    assert error(raw.picture + collapse(raw.response), styled[2]) > 1.5 * error(raw.picture, styled[2])
+    assert error(made.picture, styled[2]) < 1.02 * error(raw.picture, styled[2])
+
+
 def kept(picture: np.ndarray) -> Candidate:
     return Candidate("keep", picture, 0.0)
 

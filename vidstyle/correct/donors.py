@@ -2,7 +2,8 @@
 
 The confidence of a single neighbour follows from the source alone. How far a blend of two may be from the truth
 follows from how far they are apart, per place and scale, since styles flicker in fine texture but hardly in tone;
-and from how well good frames near by can be made in the same way.
+and from how well good frames near by can be made in the same way. These tell, too, how much the style makes of what
+only the frame's own source shows (`response`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle.correct.pyramid import FINE_SURROUNDINGS, Array, energies, pyramid
+from vidstyle.correct.pyramid import FINE_SURROUNDINGS, Array, collapse, energies, pyramid
+from vidstyle.correct.response import response
 from vidstyle.flow import direct_flow, resize_flow, warp
 from vidstyle.frames import CheckedFrame
 
@@ -42,6 +44,10 @@ HIDDEN = 3.0
 """Grey levels per scale by which a blend is off where no neighbour is trusted, apart from all that."""
 LONE = 2.0
 """Grey levels per scale by which a single neighbour is off at a distance of one frame, growing with its root."""
+UNTRIED = 0.5
+"""Share of the response there is where no good frames tell it."""
+LEAST_RESPONSE = 1e-2
+"""Squared grey levels of it that tell nothing."""
 LEAST_TEST = 0.3
 """Share of the picture in which the neighbours of a good frame must be trusted to learn from it."""
 MOST_SURPRISE = 8.0
@@ -131,6 +137,8 @@ class Blend:
     """[H, W] in 0..1."""
     variance: list[Array]
     """Squared error to be expected of `picture`, per level [h, w, 3] of its pyramid."""
+    response: list[Array]
+    """What the style may make of what only the frame's own source shows, per level [h, w, 3]."""
 
     @property
     def error(self) -> float:
@@ -168,7 +176,7 @@ def blend(source: Array, carried: list[Carried]) -> Blend:
     for level in variance:
         hidden = 1 - cv2.resize(trust, (level.shape[1], level.shape[0]), interpolation=cv2.INTER_AREA)
         level += (np.float32(HIDDEN) * hidden[..., None]) ** 2
-    return Blend(picture, trust, variance)
+    return Blend(picture, trust, variance, pyramid(response(source, seen, picture)))
 
 
 def _flicker(carried: list[Carried]) -> Array:
@@ -179,29 +187,63 @@ def _flicker(carried: list[Carried]) -> Array:
 
 
 def calibrated(made: Blend, before: list[CheckedFrame], after: list[CheckedFrame]) -> Blend:
-    """With the variance corrected by how well the good frames on both sides, nearest first, make each other.
+    """With its response, and its variance, as the good frames on both sides, nearest first, tell that make each other.
 
-    Over all clips and styles the error expected of a blend is then within 40 % of the true one, not 100 %.
+    The response is scaled by least squares, scale by scale, so that a style that ignores grain is not given any. In
+    the clean clips of two draws of the anomaly bench, one in the styles that ship, the squared error falls to 0.75 and
+    0.59, and in no clip it grows. Over all clips and styles the error expected is then within 40 % of the true one, not
+    100 %.
     """
-    tests = [
-        (mine[0], [mine[1], other[0]])
+    trials = [
+        trial
         for mine, other in ((before, after), (after, before))
-        if len(mine) > 1 and other
+        if len(mine) > 1 and other and (trial := _try(mine[0], [mine[1], other[0]])) is not None
     ]
-    surprises = [s for frame, neighbours in tests if (s := _surprise(frame, neighbours)) is not None]
-    if not surprises:
-        return made
-    factors = np.clip(np.mean(surprises, 0), LEAST_SURPRISE, MOST_SURPRISE).astype(np.float32)
-    return replace(made, variance=[v * f for v, f in zip(made.variance, factors, strict=True)])
+    shares = _shares(trials) if trials else [UNTRIED] * len(made.response)
+    picture = made.picture + collapse([k * level for k, level in zip(shares, made.response, strict=True)])
+    if not trials:
+        return replace(made, picture=picture)
+    surprise = np.mean([_surprise(trial, shares) for trial in trials], axis=0)
+    factors = np.clip(surprise, LEAST_SURPRISE, MOST_SURPRISE).astype(np.float32)
+    return replace(
+        made, picture=picture, variance=[v * f for v, f in zip(made.variance, factors, strict=True)]
+    )
 
 
-def _surprise(frame: CheckedFrame, neighbours: list[CheckedFrame]) -> Array | None:
-    """Squared error of a good frame's neighbours' blend over what was to be expected, [levels, 3]."""
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """What a good frame's neighbours make of it."""
+
+    made: Blend
+    missing: list[Array]
+    """What it lacks, per level [h, w, 3]."""
+
+
+def _try(frame: CheckedFrame, neighbours: list[CheckedFrame]) -> _Trial | None:
     carried = [carry(frame, n) for n in neighbours]
     if any(c.confidence.mean() < LEAST_TEST for c in carried):
         return None
     made = blend(to_levels(frame.source), carried)
-    levels = pyramid(to_levels(frame.styled) - made.picture)
+    return _Trial(made, pyramid(to_levels(frame.styled) - made.picture))
+
+
+def _shares(trials: list[_Trial]) -> list[float]:
+    """How much of the response there is, per level, in 0..1: by least squares."""
+    shares = []
+    for scale in range(len(trials[0].missing)):
+        pairs = [(trial.made.response[scale], trial.missing[scale]) for trial in trials]
+        answered = sum(float((response * missing).mean()) for response, missing in pairs)
+        asked = sum(float((response * response).mean()) for response, _ in pairs)
+        shares.append(min(max(answered / (asked + LEAST_RESPONSE), 0.0), 1.0))
+    return shares
+
+
+def _surprise(trial: _Trial, shares: list[float]) -> Array:
+    """Squared error over what was to be expected, [levels, 3]."""
+    parts = zip(trial.missing, trial.made.response, trial.made.variance, shares, strict=True)
     return np.array(
-        [(x * x).mean((0, 1)) / v.mean((0, 1)) for x, v in zip(levels, made.variance, strict=True)]
+        [
+            ((missing - share * response) ** 2).mean((0, 1)) / variance.mean((0, 1))
+            for missing, response, variance, share in parts
+        ]
     )
