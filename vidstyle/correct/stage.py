@@ -46,12 +46,12 @@ SCORE_FLOOR = 0.1
 PREFERENCES = {
     "keep": 0.7,
     "exchange": 0.1,
-    "gain": 0.4,
+    "gain": 0.6,
     "unmix": 0.25,
-    "offset": 0.6,
-    "fuse": 2.0,
+    "offset": 0.7,
+    "fuse": 1.6,
     "local": 1.3,
-    "warp": 1.3,
+    "warp": 1.2,
 }
 """Factors on the expected errors, tuned on the anomaly bench: few parameters that explain much are seldom mistaken."""
 SCORE_WEIGHT = 0.35
