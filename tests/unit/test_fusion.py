@@ -17,7 +17,7 @@ import torch
 
 from vidstyle.detect import TrainedFusion, detect
 from vidstyle.detect.decision import MAPS, NAMES, THRESHOLD, Finding
-from vidstyle.detect.fusion import AROUND, CAUTION, NUMBERS, PLAIN, QUIET, Circumstances
+from vidstyle.detect.fusion import AROUND, NUMBERS, PLAIN, QUIET, Circumstances
 from vidstyle.detect.statistics import Array
 from vidstyle.models.features import FeatureNetwork
 from vidstyle.models.fusion import FusionNetwork, SideBySide
@@ -201,8 +201,6 @@ def test_the_network_is_doubted_where_it_stands_alone() -> None:
     undecided = FusionNetwork(MAPS, NUMBERS)
     for parameter in undecided.parameters():
         torch.nn.init.zeros_(parameter)
-    for member in undecided.members:
-        torch.nn.init.constant_(member.offset, CAUTION)
 
     def score(strongest: float, here: Circumstances) -> float:
         """Exactly 1 where the network is believed."""

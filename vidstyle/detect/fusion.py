@@ -14,9 +14,6 @@ from vidstyle.models.fusion import FusionNetwork, SideBySide
 
 AROUND = (-4, -3, -2, -1, 1, 2, 3, 4)
 """The frames near one whose screening scores are looked at."""
-CAUTION = 0.3
-"""Taken from every logit. In three draws of the anomaly bench a third of the false alarms go by it, and of 360 bad
-frames that were flagged three."""
 END_DOUBT = 2.5
 """Taken from the logit of the first and the last two frames of a shot: shots begin with their least steady frames, and
 every cut would be a false alarm, ..."""
@@ -124,7 +121,7 @@ class TrainedFusion:
         if finding.seen is None:  # the second look, from another place in time, is at the same maps
             finding.seen = self._network.see(torch.from_numpy(finding.maps()))
         known = torch.from_numpy(numbers(scores, finding, here))
-        logit = float(self._network.judge(finding.seen, known)) - CAUTION
+        logit = float(self._network.judge(finding.seen, known))
         if here.kin < SHORT:
             logit -= SHORT_DOUBT
         elif here.near_end and scores.max() < PLAIN * THRESHOLD:
