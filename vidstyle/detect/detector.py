@@ -15,7 +15,6 @@ from torch import Tensor
 from vidstyle.detect import decision
 from vidstyle.detect.analysis import CHANNELS, COLORS, analyse
 from vidstyle.detect.decision import (
-    CERTAIN,
     HELD,
     NAMES,
     PALE_DOUBT,
@@ -74,6 +73,9 @@ UNDOUBTED = 0.5
 """A frame with so low a score among all its neighbours is good, whatever it would have without the suspect ones: that
 need not be found out, and costs as much as the screening. In five draws of the anomaly bench 0.3 would have 572 more
 frames looked at (1,501, not 929), and find one more bad one."""
+APART = 4.0
+"""Score among the neighbours outside of what may be a long run from which a frame that looks like the others in it is
+bad: they are few, and less does not count. In four draws of the anomaly bench good frames have 2.2 at most."""
 CONTEXT_FRAMES = 2 * HISTORY + 2 * RECENT + REACH
 """So many frames after a start in the middle of a video the scores are those of an undisturbed run."""
 
@@ -412,7 +414,7 @@ class _Detector:
             apart = compare(suspects | between)
             weigh_apart = weighing(apart[0])
             found = weigh_apart(apart[2])
-            if apart[0] is not None and found.score > CERTAIN:  # with so few neighbours less does not count
+            if apart[0] is not None and found.score > APART:
                 reference, examine, finding = apart
                 weigh, (score, scores, _) = weigh_apart, found
 
